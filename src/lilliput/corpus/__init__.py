@@ -1,0 +1,1 @@
+"""Documents in, documents out: sources, text repair, filters, duplicates, n-grams."""

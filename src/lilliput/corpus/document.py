@@ -1,0 +1,17 @@
+"""A document: one text, where it came from, and the part its set puts it in."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Part = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    text: str
+    source: str
+    """The source's name, as a recipe writes it."""
+    key: str
+    """What names the document within its source, e.g. `train.jsonl:17`; the hash split reads it."""
+    part: Part | None = None
+    """The part the set itself assigns, or None where it assigns none."""

@@ -1,0 +1,1 @@
+"""Measuring a model: loss, bits per byte, accuracy, baselines."""

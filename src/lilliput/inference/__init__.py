@@ -1,0 +1,1 @@
+"""Choosing tokens: sampling, prefill and cached decoding."""

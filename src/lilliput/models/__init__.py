@@ -1,0 +1,1 @@
+"""Model families: a contract and one file per family."""

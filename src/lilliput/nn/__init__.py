@@ -1,0 +1,1 @@
+"""Named blocks that model families are made of, and the one loss."""

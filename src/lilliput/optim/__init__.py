@@ -1,0 +1,1 @@
+"""AdamW, Muon, parameter groups and schedules."""

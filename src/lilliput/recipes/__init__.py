@@ -1,0 +1,1 @@
+"""Recipes: complete YAML files, one per reproducible run."""

@@ -1,0 +1,1 @@
+"""The life of a model: prepare, tokenizer, pretrain, evaluate, tour."""

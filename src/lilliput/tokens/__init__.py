@@ -1,0 +1,1 @@
+"""Text to ids and ids to batches: tokenizers, shards, mixture, packing, order."""
