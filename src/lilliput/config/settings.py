@@ -1,7 +1,7 @@
 """`@settings`, the one way to declare configuration, and the four resume classes of a setting."""
 
 from enum import Enum
-from typing import Annotated, TypeVar, dataclass_transform
+from typing import Annotated, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -33,4 +33,4 @@ Fatal = Annotated[Value, Resume.FATAL]
 def settings(kind: type[Kind]) -> type[Kind]:
     """A frozen, keyword-only dataclass that refuses unknown keys and never guesses a type."""
     rules = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
-    return dataclass(frozen=True, kw_only=True, config=rules)(kind)
+    return cast(type[Kind], dataclass(frozen=True, kw_only=True, config=rules)(kind))

@@ -21,5 +21,5 @@ class Batch:
 
     def split(self, size: int) -> list["Batch"]:
         """Micro-batches of at most `size` windows, in order; the last may be smaller."""
-        parts = (self.tokens, self.targets, self.mask, self.documents, self.bytes)
-        return [Batch(*(part[i : i + size] for part in parts)) for i in range(0, len(self), size)]
+        cuts = [slice(i, i + size) for i in range(0, len(self), size)]
+        return [Batch(self.tokens[c], self.targets[c], self.mask[c], self.documents[c], self.bytes[c]) for c in cuts]
