@@ -1,0 +1,44 @@
+"""Which parameters decay, which are hidden matrices, and what factor of the learning rate each gets."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from lilliput.models.contract import LanguageModel
+
+
+@dataclass(frozen=True)
+class Group:
+    """Parameters that share their update rule, their weight decay and their factor of the learning rate."""
+
+    hidden: bool
+    """A matrix between hidden features: no embedding, no head, no vector."""
+    decays: bool
+    scale: float
+    names: tuple[str, ...]
+
+
+def group_parameters(model: LanguageModel, *, decay_embeddings: bool) -> list[Group]:
+    """Every trainable parameter in exactly one group; groups in the order in which the model meets them."""
+    embeddings = set(_parameters_of(module for module in model.modules() if isinstance(module, nn.Embedding)))
+    outer = embeddings | set(_parameters_of([model.head]))
+    scales = model.lr_scales()
+    groups: dict[tuple[bool, bool, float], list[str]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decays = parameter.ndim >= 2 and (decay_embeddings or parameter not in embeddings)
+        key = (parameter.ndim == 2 and parameter not in outer, decays, scale_of(name, scales))
+        groups.setdefault(key, []).append(name)
+    return [Group(*key, tuple(names)) for key, names in groups.items()]
+
+
+def scale_of(name: str, scales: Mapping[str, float]) -> float:
+    """The factor of the longest prefix, in whole words of the dotted name, that `name` begins with."""
+    prefixes = [prefix for prefix in scales if f"{name}.".startswith(f"{prefix.rstrip('.')}.")]
+    return scales[max(prefixes, key=len)] if prefixes else 1.0
+
+
+def _parameters_of(modules: Iterable[nn.Module]) -> Iterable[nn.Parameter]:
+    return (parameter for module in modules for parameter in module.parameters(recurse=True))

@@ -1,0 +1,129 @@
+"""One optimizer over AdamW and Muon: fp32 weights, one state by parameter name, one update counter."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.models.contract import LanguageModel
+
+
+class Weights:
+    """The weights that updates act on, by name: the model's own, or fp32 masters of a model in bfloat16.
+
+    Only parameters are lowered: a buffer, such as a table of angles, keeps its precision.
+    """
+
+    def __init__(self, model: LanguageModel, dtype: torch.dtype) -> None:
+        trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+        self.own = list(trained.values())
+        self.lowered = dtype != torch.float32
+        self.named = trained
+        if self.lowered:
+            self.named = {name: nn.Parameter(parameter.detach().clone().float()) for name, parameter in trained.items()}
+            for parameter in model.parameters():
+                parameter.data = parameter.data.to(dtype)
+
+    @torch.no_grad()
+    def collect(self) -> None:
+        """Add the model's gradients to the masters', in fp32, and clear them."""
+        if not self.lowered:
+            return
+        pairs = [(m, p.grad) for m, p in zip(self.named.values(), self.own, strict=True) if p.grad is not None]
+        fresh = [(master, gradient) for master, gradient in pairs if master.grad is None]
+        known = [(master.grad, gradient) for master, gradient in pairs if master.grad is not None]
+        for master, gradient in fresh:
+            master.grad = gradient.float()
+        if known:
+            torch._foreach_add_([into for into, _ in known], [gradient for _, gradient in known])
+        for parameter in self.own:
+            parameter.grad = None
+
+    @torch.no_grad()
+    def publish(self) -> None:
+        """Copy the masters to the model, rounded."""
+        if self.lowered:
+            torch._foreach_copy_(list[Tensor](self.own), list(self.named.values()))
+
+    def gradients(self) -> list[Tensor]:
+        return [weight.grad for weight in self.named.values() if weight.grad is not None]
+
+
+class Optimizer:
+    """torch optimizers that share out a model's weights."""
+
+    def __init__(self, weights: Weights, parts: list[torch.optim.Optimizer]) -> None:
+        self.weights, self.parts, self.updates = weights, parts, 0
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """Every group, with its `peak_lr`; the first one's rate is the one that logs show."""
+        return [group for part in self.parts for group in part.param_groups]
+
+    def set_lr(self, multiplier: float) -> float:
+        """Give every group its share of its peak rate; the first group's rate."""
+        for group in self.param_groups:
+            group["lr"] = group["peak_lr"] * multiplier
+        return float(self.param_groups[0]["lr"])
+
+    def step(self) -> None:
+        for part in self.parts:
+            part.step()
+        self.weights.publish()
+        self.updates += 1
+
+    def zero_grad(self) -> None:
+        for weight in (*self.weights.named.values(), *self.weights.own):
+            weight.grad = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """State by `<parameter>/<buffer>`; torch's own step counters are all `updates`, which is kept apart."""
+        return {
+            f"{name}/{buffer}": value
+            for name, weight in self.weights.named.items()
+            for part in self.parts
+            for buffer, value in part.state.get(weight, {}).items()
+            if buffer != "step"
+        }
+
+    def load_tensors(self, tensors: Mapping[str, Tensor], updates: int) -> None:
+        """Take over the state that `tensors` gave after `updates` updates.
+
+        Raises `LilliputError` (content) where a name or a shape is not this optimizer's; nothing is changed then.
+        """
+        wanted = {f"{name}/{buffer}": name for name, buffers in self._buffers().items() for buffer in buffers}
+        stray = sorted(set(tensors) - set(wanted)) or [
+            key for key, value in tensors.items() if value.shape != self.weights.named[wanted[key]].shape
+        ]
+        names = {key.rpartition("/")[0] for key in tensors}
+        torn = [key for key, name in wanted.items() if name in names and key not in tensors]
+        if stray or torn:
+            raise LilliputError(
+                f"the optimizer's state does not fit this model: {(stray + torn)[0]}",
+                "resume with the recipe of the run, or start anew from its weights with --from",
+                Exit.CONTENT,
+            )
+        self.updates = updates
+        for part in self.parts:
+            part.state.clear()
+        for key, value in tensors.items():
+            name, _, buffer = key.rpartition("/")
+            weight = self.weights.named[name]
+            state = self._part_of(weight).state[weight]
+            state[buffer] = value.detach().to(device=weight.device, dtype=weight.dtype, copy=True)
+            if buffer == "exp_avg":
+                state["step"] = torch.tensor(float(updates), device=weight.device)
+
+    def _buffers(self) -> dict[str, tuple[str, ...]]:
+        """The names of every weight's buffers."""
+        return {
+            name: ("momentum_buffer",)
+            if isinstance(self._part_of(weight), torch.optim.Muon)
+            else ("exp_avg", "exp_avg_sq")
+            for name, weight in self.weights.named.items()
+        }
+
+    def _part_of(self, weight: Tensor) -> torch.optim.Optimizer:
+        return next(p for p in self.parts if any(weight is member for g in p.param_groups for member in g["params"]))
