@@ -1,0 +1,32 @@
+"""Text at its edges: lone surrogates on the way in, half characters on the way out."""
+
+from codecs import getincrementaldecoder
+
+from lilliput.tokens.tokenizer import Tokenizer
+
+
+def well_formed(text: str) -> str:
+    """`text` as UTF-8 can spell it: a lone surrogate, which JSON escapes can carry, becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+class TextStream:
+    """Text of ids as they come, in whole UTF-8 characters only."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        self.decoder = getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token: int) -> str:
+        """The characters that `token` completes; bytes that no later token can complete are U+FFFD."""
+        return self.decoder.decode(self.tokenizer.decode_bytes([token]))
+
+    def flush(self) -> str:
+        """What is left at the end: U+FFFD for a character that was never completed, else nothing."""
+        rest = self.decoder.decode(b"", final=True)
+        self.decoder.reset()
+        return rest

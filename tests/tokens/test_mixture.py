@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lilliput.tokens.mixture import PERIOD, Mixture
+
+WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(WEIGHTS, st.integers(0, 10**12), st.integers(20_000, 60_000))
+def test_shares_match_the_weights_within_one_per_cent_over_any_long_window(weights, start, length):
+    sources, _ = Mixture(weights).locate(np.arange(start, start + length))
+    realised = np.bincount(sources, minlength=len(weights)) / length
+    assert np.abs(realised - np.array(weights) / sum(weights)).max() < 0.01
+
+
+@settings(deadline=None, max_examples=30)
+@given(WEIGHTS)
+def test_no_prefix_runs_far_ahead_of_its_shares(weights):
+    mixture = Mixture(weights)
+    sources, _ = mixture.locate(np.arange(2 * PERIOD))
+    for source, share in enumerate(mixture.shares):
+        ahead = np.cumsum(sources == source) - share * np.arange(1, 2 * PERIOD + 1)
+        assert np.abs(ahead).max() <= 1 + len(weights) / 2
+
+
+@settings(deadline=None, max_examples=30)
+@given(WEIGHTS, st.integers(0, 3 * PERIOD))
+def test_each_source_is_counted_without_gaps(weights, start):
+    mixture = Mixture(weights)
+    sources, ordinals = mixture.locate(np.arange(start, start + 2000))
+    before = np.bincount(mixture.locate(np.arange(start))[0], minlength=len(weights))
+    for source in range(len(weights)):
+        mine = ordinals[sources == source]
+        assert mine.tolist() == list(range(before[source], before[source] + len(mine)))
+
+
+def test_a_source_alone_gets_every_position():
+    sources, ordinals = Mixture([0.3]).locate(np.arange(PERIOD - 5, PERIOD + 5))
+    assert not sources.any()
+    assert ordinals.tolist() == list(range(PERIOD - 5, PERIOD + 5))
+
+
+def test_a_tiny_weight_still_occurs_and_a_zero_weight_never_does():
+    sources, _ = Mixture([1, 1e-9, 0]).locate(np.arange(PERIOD))
+    assert np.bincount(sources, minlength=3).tolist() == [PERIOD - 1, 1, 0]
+
+
+@pytest.mark.parametrize("weights", [[], [0, 0], [-1, 2], [float("inf")], [float("nan")]])
+def test_weights_without_a_share_are_refused(weights):
+    with pytest.raises(ValueError, match="weights"):
+        Mixture(weights)
