@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.nn.state import State
 
 # Shapes: B batch, T time, D dim, V vocab
@@ -13,9 +14,13 @@ from lilliput.nn.state import State
 class ModelSettings(Protocol):
     """What a family's settings class offers beside its own fields."""
 
-    family: Any
-    max_positions: Any
-    """int or None; None = the training context length, filled in by the recipe."""
+    @property
+    def family(self) -> str: ...
+
+    @property
+    def max_positions(self) -> int | None:
+        """None = the training context length, filled in by the recipe."""
+        ...
 
     def build(self, vocab_size: int) -> "LanguageModel": ...
 
@@ -64,3 +69,17 @@ class LanguageModel(nn.Module):
     def flops_per_token(self, context: int) -> int:
         """Floating-point operations of one forward pass, per token, at a context length."""
         raise NotImplementedError
+
+    def idle_parameters(self) -> int:
+        """Parameters that a token does not pass through, as the experts it was not sent to."""
+        return 0
+
+
+def refuse_length(config: ModelSettings, length: int) -> None:
+    """Refuse a sequence of more tokens than the model has positions for."""
+    if config.max_positions is not None and length > config.max_positions:
+        raise LilliputError(
+            f"a sequence of {length} tokens does not fit `model.max_positions` = {config.max_positions}",
+            "shorten it, or train a model with more positions",
+            Exit.RECIPE,
+        )

@@ -1,0 +1,41 @@
+"""Feed-forward blocks: a plain one with a choice of activation, and SwiGLU."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Shapes: D dim, F ffn dim
+
+Activation = Literal["gelu", "gelu_tanh", "relu_squared"]
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
+    "gelu": F.gelu,
+    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
+    "relu_squared": lambda x: F.relu(x).square(),  # Primer, arXiv 2109.08668
+}
+
+
+class FeedForward(nn.Module):
+    """Up to F, an activation, down to D."""
+
+    def __init__(self, dim: int, ffn_dim: int, activation: Activation, *, bias: bool = False) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(dim, ffn_dim, bias=bias), nn.Linear(ffn_dim, dim, bias=bias)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))  # type: ignore[no-any-return]
+
+
+class SwiGLU(nn.Module):
+    """A gate through SiLU times a linear branch (arXiv 2002.05202)."""
+
+    def __init__(self, dim: int, ffn_dim: int) -> None:
+        super().__init__()
+        self.gate, self.up = nn.Linear(dim, ffn_dim, bias=False), nn.Linear(dim, ffn_dim, bias=False)
+        self.down = nn.Linear(ffn_dim, dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]

@@ -1,0 +1,45 @@
+"""Which formulation of a block runs: one frozen value, set before a model is built."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Attention = Literal["fused", "written", "widened"]
+
+
+@dataclass(frozen=True)
+class Kernels:
+    attention: Attention | None = None
+    """`fused`: torch's own; `written`: two products and a softmax; `widened`: fused, in float32.
+
+    None chooses by device, dtype and length.
+    """
+    logits_at_once: int = 2**26
+    """Logits (tokens x V) that a loss may hold; beyond it chunks are recomputed in the backward pass."""
+
+    def attention_of(self, query: Tensor) -> Attention:
+        """The formulation for queries (B, H, T, E).
+
+        On CPU torch's fused backward pass in bfloat16 takes three times as long as in float32, and four times as long
+        as the written form when sequences are short.
+        """
+        if self.attention is not None:
+            return self.attention
+        if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
+            return "written" if query.shape[-2] <= 128 else "widened"
+        return "fused"
+
+
+_kernels = Kernels()
+
+
+def kernels() -> Kernels:
+    return _kernels
+
+
+def use(chosen: Kernels) -> None:
+    """Choose for this process, before a model is built."""
+    global _kernels
+    _kernels = chosen

@@ -1,0 +1,78 @@
+"""From features and head to nats: the one cross-entropy of training, evaluation and inspection."""
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from lilliput.nn.kernels import kernels
+
+# Shapes: B batch, T time, D dim, V vocab, N tokens of a chunk
+
+Head = Callable[[Tensor], Tensor]
+UNCOUNTED = -100
+
+
+class Scores(NamedTuple):
+    nats: Tensor  # (B, T) float32
+    top1: Tensor  # (B, T) bool, the target is the likeliest token
+    top5: Tensor  # (B, T) bool, the target is among the five likeliest
+
+
+def token_nats(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """-ln P of each target (B, T) given features (B, T, D), in float32 (float64 for a float64 model); 0 where masked.
+
+    Where tokens x V is large, logits live for one chunk at a time and are computed again in the backward pass.
+    """
+    labels = targets.masked_fill(~mask, UNCOUNTED).flatten()  # (B x T)
+    flat = features.flatten(0, 1)  # (B x T, D)
+    size = _chunk(head, len(labels))
+    if size >= len(labels):
+        nats = _nats(head, flat, labels)
+    else:
+        chunks = zip(_split(flat, size), _split(labels, size), strict=True)
+        nats = torch.cat([checkpoint(_nats, head, x, y, use_reentrant=False) for x, y in chunks])
+    return nats.view_as(targets)
+
+
+@torch.no_grad()
+def token_scores(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor) -> Scores:
+    """Nats and hits of each target (B, T), in chunks; 0 and false where masked.
+
+    Of equally likely tokens the one with the smaller id comes first.
+    """
+    flat, labels = features.flatten(0, 1), targets.masked_fill(~mask, 0).flatten()
+    size = _chunk(head, len(labels))
+    chunks = list(_scores(head, flat, labels, size))
+    nats, rank = (torch.cat(parts).view_as(targets) for parts in zip(*chunks, strict=True))
+    return Scores(torch.where(mask, nats, 0.0), mask & (rank < 1), mask & (rank < 5))
+
+
+def _scores(head: nn.Module, flat: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    for x, y in zip(_split(flat, size), _split(labels, size), strict=True):
+        logits = _widened(head(x))  # (N, V)
+        own, earlier = logits.gather(1, y[:, None]), torch.arange(logits.shape[1], device=y.device) < y[:, None]
+        before = (logits > own) | ((logits == own) & earlier)
+        yield F.cross_entropy(logits, y, reduction="none"), before.sum(dim=1)
+
+
+def _nats(head: Head, features: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(_widened(head(features)), labels, reduction="none", ignore_index=UNCOUNTED)
+
+
+def _widened(logits: Tensor) -> Tensor:
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
+def _split(x: Tensor, size: int) -> list[Tensor]:
+    return [x[start : start + size] for start in range(0, len(x), size)]
+
+
+def _chunk(head: nn.Module, tokens: int) -> int:
+    """Tokens per chunk: all of them while their logits are few."""
+    vocab_size = head.get_parameter("weight").shape[0]
+    most = kernels().logits_at_once
+    return tokens if tokens * vocab_size <= most else max(1, most // 4 // vocab_size)

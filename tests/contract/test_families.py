@@ -1,0 +1,211 @@
+"""What every model family promises: one named in `ModelConfig` needs a line in SMALL and passes all of this."""
+
+import math
+from typing import Any, get_args
+
+import pytest
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from lilliput.config.errors import LilliputError
+from lilliput.models import ModelConfig
+from lilliput.models.contract import LanguageModel
+from lilliput.models.weights import build_model, counts, fill, outline, tensors
+from lilliput.nn.loss import token_nats
+
+VOCAB = 31
+SMALL: dict[str, dict[str, Any]] = {
+    "gpt2": {"dim": 32, "num_layers": 2, "num_heads": 4, "max_positions": 64},
+    "llama": {"dim": 32, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "ffn_dim": 48, "max_positions": 64},
+    "modern": {"dim": 32, "num_layers": 2, "num_heads": 4, "ffn_dim": 64, "max_positions": 64},
+}
+
+
+def family_kinds() -> list[type]:
+    union = get_args(ModelConfig)[0]
+    return list(get_args(union)) or [union]
+
+
+def family_name(kind: type) -> str:
+    return get_args(get_args(kind.__annotations__["family"])[0])[0]
+
+
+def small(kind: type, **changes: Any) -> LanguageModel:
+    """The family's untrained model at reduced width."""
+    return build_model(kind(**(SMALL[family_name(kind)] | changes)), VOCAB, seed=0)
+
+
+pytestmark = pytest.mark.parametrize("kind", family_kinds(), ids=family_name)
+
+
+@pytest.fixture
+def model(kind):
+    return awake(small(kind))
+
+
+def awake(model: LanguageModel) -> LanguageModel:
+    """Draw at random what starts at zero or one, so that no block is switched off; ready to evaluate."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for _, tensor in tensors(model):
+            if tensor.unique().numel() == 1:
+                tensor.add_(torch.randn(tensor.shape, generator=generator) * 0.2)
+    return model.eval()
+
+
+def draw(*shape: int) -> torch.Tensor:
+    return torch.randint(VOCAB, shape, generator=torch.Generator().manual_seed(2))
+
+
+def logits(model, tokens, **rest):
+    return model.head(model(tokens, **rest).features)
+
+
+def loss(model, tokens):
+    out = model(tokens[:, :-1])
+    targets = tokens[:, 1:]
+    return token_nats(model.head, out.features, targets, torch.ones_like(targets, dtype=torch.bool)).mean()
+
+
+def test_a_later_token_never_changes_an_earlier_prediction(model):
+    tokens = draw(2, 40)
+    changed = tokens.clone()
+    changed[:, 25] = (changed[:, 25] + 1) % VOCAB
+    before, after = logits(model, tokens), logits(model, changed)
+    assert torch.equal(before[:, :25], after[:, :25])
+    assert not torch.equal(before[:, 25:], after[:, 25:])
+
+
+def test_an_untrained_model_knows_nothing(kind):
+    assert loss(small(kind).eval(), draw(4, 33)).item() == pytest.approx(math.log(VOCAB), abs=0.15)
+
+
+def test_every_parameter_learns(model):
+    loss(model, draw(2, 33)).backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert still == []
+
+
+def test_it_memorises_one_batch(kind):
+    model, tokens = small(kind), draw(2, 17)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        optimizer.zero_grad()
+        nats = loss(model, tokens)
+        nats.backward()
+        optimizer.step()
+    assert nats.item() < 0.1
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_decoding_step_by_step_equals_one_whole_forward(model, dtype, tolerance):
+    model, tokens = model.to(dtype), draw(2, 24)
+    whole = logits(model, tokens)
+    state = model.new_state(batch=2, length=24)
+    with torch.no_grad():
+        parts = [logits(model, part, state=state) for part in tokens.split([10, 1, 1, 5, 1, 1, 1, 1, 3], dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=0, atol=tolerance * whole.std().item())
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+def test_prompts_of_unequal_length_decode_as_each_would_alone(model, dtype, tolerance):
+    model, steps, lengths = model.to(dtype), draw(3, 6), (9, 4, 1)
+    prompts = [draw(1, n) for n in lengths]
+    padded, documents = torch.zeros(3, 9, dtype=torch.long), torch.full((3, 9), -1)
+    for row, prompt in enumerate(prompts):
+        padded[row, 9 - prompt.shape[1] :], documents[row, 9 - prompt.shape[1] :] = prompt, 0
+    state = model.new_state(batch=3, length=15)
+    with torch.no_grad():
+        last = logits(model, padded, documents=documents, state=state)[:, -1:]
+        decoded = torch.cat([last, *(logits(model, token, state=state) for token in steps.split(1, dim=1))], dim=1)
+    for row, prompt in enumerate(prompts):
+        alone = logits(model, torch.cat([prompt, steps[row : row + 1]], dim=1))[:, -7:]
+        torch.testing.assert_close(decoded[row : row + 1], alone, rtol=0, atol=tolerance * alone.std().item())
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_chosen_rows_of_a_state_decode_on_alone(model, padded):
+    tokens, rows = draw(3, 8), torch.tensor([2, 0, 2])
+    documents = torch.zeros(3, 7, dtype=torch.int32)
+    documents[1, :3] = -1 if padded else 0
+    with torch.no_grad():
+        state = model.new_state(batch=3, length=10)
+        logits(model, tokens[:, :7], documents=documents, state=state)
+        chosen = state.select(rows)
+        expected = logits(model, tokens[:, 7:], state=state)[rows]
+        found = logits(model, tokens[rows, 7:], state=chosen)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_packed_documents_equal_each_alone(model):
+    model = model.double()
+    first, second, third = draw(1, 5), draw(1, 11), draw(1, 4)
+    packed = torch.cat([first, second, third, draw(1, 3)], dim=1)
+    documents = torch.tensor([[0] * 5 + [1] * 11 + [2] * 4 + [-1] * 3], dtype=torch.int32)
+    together = logits(model, packed, documents=documents)
+    assert together.isfinite().all()
+    for start, alone in ((0, first), (5, second), (16, third)):
+        here = together[:, start : start + alone.shape[1]]
+        torch.testing.assert_close(here, logits(model, alone), rtol=0, atol=1e-12)
+
+
+def test_gradients_of_packed_documents_equal_those_of_each_alone(model):
+    model = model.double()
+    first, second = draw(1, 6), draw(1, 9)
+    documents = torch.tensor([[0] * 6 + [1] * 9 + [-1] * 2])
+    logits(model, torch.cat([first, second, draw(1, 2)], dim=1), documents=documents)[:, :15].square().sum().backward()
+    packed = {name: p.grad.clone() for name, p in model.named_parameters()}
+    model.zero_grad()
+    (logits(model, first).square().sum() + logits(model, second).square().sum()).backward()
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(packed[name], p.grad, rtol=0, atol=1e-12 * (1 + p.grad.abs().max().item()))
+
+
+def test_the_same_seed_builds_the_same_model_and_leaves_other_draws_alone(kind):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    one, two, other = (build_model(small(kind).config, VOCAB, seed) for seed in (7, 7, 8))
+    assert torch.equal(torch.rand(3), expected)
+    assert all(torch.equal(a, b) for (_, a), (_, b) in zip(tensors(one), tensors(two), strict=True))
+    assert not torch.equal(one.head.weight, other.head.weight) or not torch.equal(one.embed.weight, other.embed.weight)
+
+
+def test_loaded_weights_predict_the_same(kind, model):
+    stored = {name: tensor.numpy().copy() for name, tensor in tensors(model)}
+    loaded = build_model(model.config, VOCAB, seed=9).eval()
+    fill(loaded, stored, "checkpoint")
+    assert torch.equal(logits(loaded, draw(2, 12)), logits(model, draw(2, 12)))
+
+
+def test_counted_operations_equal_the_formula(model):
+    tokens, counter = draw(2, 32), FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter, torch.no_grad():
+        logits(model, tokens)
+    assert model.flops_per_token(32) == pytest.approx(counter.get_total_flops() / tokens.numel(), rel=1e-9)
+
+
+def test_an_outline_counts_what_the_model_holds(model):
+    found = counts(outline(model.config, VOCAB))
+    assert found == counts(model)
+    assert found.total == sum(tensor.numel() for _, tensor in tensors(model)) == found.embedding + found.non_embedding
+    assert found.embedding >= VOCAB * model.config.dim
+
+
+def test_half_precision_stays_near_full_precision(model):
+    tokens, documents = draw(2, 20), torch.tensor([[0] * 12 + [1] * 8, [-1] * 4 + [0] * 16])
+    full = logits(model, tokens, documents=documents)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = logits(model, tokens, documents=documents).float()
+    half = logits(model.bfloat16(), tokens, documents=documents).float()
+    for rounded in (mixed, half):
+        assert rounded.isfinite().all()
+        assert (rounded - full).std() < 0.05 * full.std()
+
+
+def test_a_sequence_longer_than_the_model_holds_is_refused(model):
+    with pytest.raises(LilliputError, match="max_positions"):
+        model(draw(1, 65))
+    with pytest.raises(LilliputError, match="max_positions"):
+        model.new_state(batch=1, length=65)
