@@ -3,6 +3,8 @@ import torch
 
 from lilliput.inference.generate import generate, stream, unread, window_start
 from lilliput.inference.sampling import SamplingConfig
+from lilliput.models.modern import ModernConfig
+from lilliput.models.weights import build_model
 from lilliput.tokens.bytes import END, ByteTokenizer
 
 PROMPTS = ["Once upon a time", "", "The cat", "é", "a rather longer prompt than the others are"]
@@ -133,3 +135,32 @@ def test_neither_global_random_state_nor_training_mode_changes(model):
     writing.close()
     assert model.training
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.fixture(scope="module")
+def modern():
+    config = ModernConfig(dim=32, num_layers=2, num_heads=2, ffn_dim=48, max_positions=40)
+    model = build_model(config, vocab_size=256, seed=0).double()
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():  # zero-initialised projections would hide what attention sees
+        for parameter in model.parameters():
+            parameter.normal_(std=0.3, generator=draw)
+    return model
+
+
+@pytest.mark.parametrize("max_tokens", [20, 90])
+def test_a_decoder_writes_the_same_in_a_padded_batch_and_alone(modern, max_tokens):
+    together = texts(modern, greedy=True, max_tokens=max_tokens)
+    assert together == [texts(modern, [prompt], greedy=True, max_tokens=max_tokens)[0] for prompt in PROMPTS]
+    assert len(set(together)) == len(PROMPTS)
+
+
+def test_cached_decoding_writes_what_reading_everything_again_writes(modern):
+    [written] = texts(modern, ["Once"], greedy=True, max_tokens=30)
+    ids = [TOKENIZER.begin, *b"Once"]
+    for token in written:
+        with torch.no_grad():
+            logits = modern.head(modern(torch.tensor([ids])).features[0, -1])
+        logits[TOKENIZER.begin] = -torch.inf
+        assert int(logits.argmax()) == token
+        ids.append(token)
