@@ -1,1 +1,127 @@
-"""The command line: one lazily imported file per command."""
+"""The command line: one lazily imported file per command, every failure one line of cause and one of action.
+
+A command is one file and one line: `cli/x.py` with a function (or a `typer.Typer` app with several), and its line in
+`COMMANDS`. A command's file imports nothing heavy at module level (no torch): it parses, calls one function of a stage
+or a room, and prints with `cli/terminal.py`. It may return an `Exit`; its docstring ends with an example.
+"""
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+from lilliput import __version__
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.config.nearest import did_you_mean
+
+COMMANDS = {
+    "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
+    "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),
+}
+"""Name -> `module:attribute` and what it does, in the order of a model's life."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; nothing is raised."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("LILLIPUT_DEBUG") == "1"
+    words = [word for word in words if word != "--debug"]
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has gone: the interpreter's own flush at exit must not complain about it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        return _report(error)
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("--help", "-h"):
+        sys.stdout.write(_help())
+        return 0
+    if words[0] == "--version":
+        sys.stdout.write(f"lilliput {__version__}\n")
+        return 0
+    name, *rest = words
+    if name not in COMMANDS:
+        what = "option" if name.startswith("-") else "command"
+        cause = f"no such {what}: {name}{did_you_mean(name, COMMANDS)}"
+        raise LilliputError(cause, "`lilliput --help` lists the commands", Exit.USAGE)
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    from lilliput.cli.parsing import run
+
+    return run(name, getattr(importlib.import_module(module), attribute), rest)
+
+
+def _help() -> str:
+    width = max(len(name) for name in COMMANDS)
+    lines = [f"  {name:<{width}}  {line}" for name, (_, line) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "Usage: lilliput COMMAND [WORDS]...",
+            "",
+            "A laboratory for small language models: from text to a trained, measured, served model.",
+            "",
+            "Commands, in the order of a model's life:",
+            *lines,
+            "",
+            "Options:",
+            "  --help     this text; after a command, that command's own",
+            "  --version  the version",
+            "  --debug    show a fault's traceback (also LILLIPUT_DEBUG=1)",
+            "",
+            "Example: lilliput doctor",
+            "",
+        ]
+    )
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong on stderr, and the exit code it stands for."""
+    from lilliput.cli.terminal import printable
+
+    failure = _failure(error)
+    if failure is None:
+        sys.stderr.write("stopped\n")
+        return Exit.INTERRUPTED
+    sys.stderr.write(f"error: {printable(failure.cause)}\nhint: {printable(failure.action)}\n")
+    return failure.code
+
+
+def _failure(error: BaseException) -> LilliputError | None:
+    """Any exception as a cause and an action; None for Ctrl-C."""
+    if isinstance(error, LilliputError):
+        return error
+    if isinstance(error, KeyboardInterrupt):
+        return None
+    reason = (str(error).splitlines() or [""])[0]
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LilliputError(f"{_where(error)}no space is left", "free some space and start again", Exit.DISK_FULL)
+    if isinstance(error, OSError):
+        cause = f"{_where(error)}{(error.strerror or reason or type(error).__name__).lower()}"
+        return LilliputError(cause, "check the path, its permissions and the disk", Exit.IO)
+    if _is_out_of_memory(error, reason):
+        return LilliputError("out of memory", "make `training.micro_batch_size` or the model smaller", Exit.MEMORY)
+    cause = f"a fault in lilliput: {type(error).__name__}: {reason}"
+    return LilliputError(cause, "run again with --debug and report what it shows", Exit.BUG)
+
+
+def _where(error: OSError) -> str:
+    return f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
+
+
+def _is_out_of_memory(error: Any, reason: str) -> bool:
+    # Torch's own error classes, recognised without importing torch.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or (isinstance(error, RuntimeError) and "can't allocate memory" in reason)
+    )

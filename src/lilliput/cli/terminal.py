@@ -1,0 +1,57 @@
+"""Printing: data to stdout, notes to stderr, and no control byte of an untrusted text to either."""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """`text` with control characters, terminal escapes and direction marks spelled out; newlines and tabs stay."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def say(text: str = "", end: str = "\n") -> None:
+    """Data, to stdout."""
+    _write(sys.stdout, printable(text) + end)
+
+
+def note(text: str) -> None:
+    """Whatever is not data, to stderr."""
+    _write(sys.stderr, printable(text) + "\n")
+
+
+def say_json(value: Any) -> None:
+    """One JSON document, for programs."""
+    _write(sys.stdout, json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2) + "\n")
+
+
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[str | int | float | None]]) -> None:
+    """Columns as wide as their widest entry; numbers to the right."""
+    body = list(rows)
+    lines = [list(headings), *[[_cell(entry) for entry in row] for row in body]]
+    for line in lines:
+        cells = []
+        for i, text in enumerate(line):
+            width = max(len(other[i]) for other in lines)
+            is_number = any(isinstance(row[i], int | float) for row in body)
+            cells.append(text.rjust(width) if is_number else text.ljust(width))
+        say("  ".join(cells).rstrip())
+
+
+def _cell(entry: str | int | float | None) -> str:
+    return printable(entry) if isinstance(entry, str) else "" if entry is None else f"{entry:,}"
+
+
+def is_terminal() -> bool:
+    """Whether a person watches stderr, where progress is drawn."""
+    return sys.stderr.isatty()
+
+
+def _write(stream: Any, text: str) -> None:
+    # An encoding that lacks a character gets its escape instead of a crash.
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

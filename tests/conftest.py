@@ -1,0 +1,32 @@
+"""What all tests share: one torch thread per worker, a home of their own, the sample data beside the checkout."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Before torch is imported anywhere: workers share the cores, and kill tests fork.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+settings.register_profile("lilliput", deadline=None)
+settings.load_profile("lilliput")
+
+SAMPLE_DATA = Path(os.environ.get("LILLIPUT_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture
+def sample_data() -> Path:
+    """The folder of real data; DESIGN section 8 says how it is laid out."""
+    if not SAMPLE_DATA.is_dir():
+        pytest.skip("no sample data beside the checkout; LILLIPUT_DATA names another folder")
+    return SAMPLE_DATA
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the home, the runs or the data of the person who runs it."""
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+    for name in ("LILLIPUT_RUNS", "LILLIPUT_DATA", "LILLIPUT_DEBUG", "LILLIPUT_FAULT"):
+        monkeypatch.delenv(name, raising=False)
