@@ -84,10 +84,7 @@ def test_six_updates_equal_three_and_three_with_the_state_carried_over(model, le
     for step in range(3):
         update(model, optimizer, learn, step)
     resumed = build_optimizer(other, config, dtype)
-    with torch.no_grad():
-        for name, weight in resumed.weights.named.items():
-            weight.copy_(optimizer.weights.named[name])
-    resumed.weights.publish()
+    resumed.weights.load(optimizer.weights.named.__getitem__)
     resumed.load_tensors(optimizer.tensors(), optimizer.updates)
     for step in range(3, 6):
         update(model, optimizer, learn, step)

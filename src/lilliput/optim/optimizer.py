@@ -1,6 +1,6 @@
 """One optimizer over AdamW and Muon: fp32 weights, one state by parameter name, one update counter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -47,6 +47,13 @@ class Weights:
         if self.lowered:
             torch._foreach_copy_(list[Tensor](self.own), list(self.named.values()))
 
+    @torch.no_grad()
+    def load(self, value_of: Callable[[str], Tensor]) -> None:
+        """Take over values by name, one at a time, in the precision of the weights that updates act on."""
+        for name, weight in self.named.items():
+            weight.copy_(value_of(name))
+        self.publish()
+
     def gradients(self) -> list[Tensor]:
         return [weight.grad for weight in self.named.values() if weight.grad is not None]
 
@@ -69,6 +76,10 @@ class Optimizer:
         return float(self.param_groups[0]["lr"])
 
     def step(self) -> None:
+        """One update of every weight; a gradient that no target reached is 0, so that one counter serves all."""
+        for weight in self.weights.named.values():
+            if weight.grad is None:
+                weight.grad = torch.zeros_like(weight)
         for part in self.parts:
             part.step()
         self.weights.publish()

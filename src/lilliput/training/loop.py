@@ -1,0 +1,180 @@
+"""The loop: a generator that yields one `Step` after every update, and knows of no run, log or clock."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.models.contract import LanguageModel
+from lilliput.nn.loss import token_nats
+from lilliput.optim import Optimizer
+from lilliput.tokens.batch import Batch
+from lilliput.tokens.batches import digest
+from lilliput.tokens.order import hash64
+from lilliput.training.loading import Placed, place
+from lilliput.training.precision import LossScale, Precision
+from lilliput.training.randomness import seeded
+
+
+class Loss(NamedTuple):
+    """What an objective makes of a batch."""
+
+    nats: Tensor
+    """Sum over the counted targets."""
+    targets: int
+    aux: Mapping[str, Tensor] = {}
+    """Auxiliary losses per target, already weighted."""
+    monitors: Mapping[str, Tensor] = {}
+
+
+Objective = Callable[[LanguageModel, Placed], tuple[Tensor, int, Mapping[str, Tensor]] | Loss]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One update; tensors are scalars on the model's device."""
+
+    number: int
+    """From 1."""
+    loss: Tensor
+    """Nats per target, without auxiliary losses."""
+    aux: dict[str, Tensor]
+    monitors: dict[str, Tensor]
+    grad_norm: Tensor
+    """Before clipping."""
+    lr: float
+    """Rate of the first group."""
+    targets: int
+    bytes: int
+    micro_batches: int
+    batch_digest: str
+
+
+class Diverged(LilliputError):
+    """A loss or a gradient is not finite; the update it belongs to was not made."""
+
+    def __init__(self, step: Step) -> None:
+        loss, norm = float(step.loss), float(step.grad_norm)
+        super().__init__(
+            f"training diverged at step {step.number}: loss {loss}, gradient norm {norm}, batch {step.batch_digest}",
+            "resume with a lower optim.lr or a longer schedule.warmup; the last checkpoint is intact",
+            Exit.DIVERGED,
+        )
+        self.step = step
+
+
+def cross_entropy(model: LanguageModel, batch: Placed) -> Loss:
+    """The language-model loss over the targets that count."""
+    output = model(batch.tokens, documents=batch.documents)
+    nats = token_nats(model.head, output.features, batch.targets, batch.mask)
+    return Loss(nats.sum(), batch.count, output.aux, output.monitors)
+
+
+def train(
+    model: LanguageModel,
+    optimizer: Optimizer,
+    batches: Callable[[int], Batch],
+    multiplier: Callable[[int], float],
+    *,
+    done: int,
+    total: int,
+    micro_batch_size: int,
+    clip: float,
+    seed: int,
+    precision: Precision = Precision(),  # noqa: B008  # frozen
+    scale: LossScale | None = None,
+    objective: Objective = cross_entropy,
+) -> Iterator[Step]:
+    """Updates `done + 1` to `total`. Raises `Diverged` before an update that is not finite.
+
+    fp16 needs its loss `scale`: an update whose gradient overflows is left out, and its step shows the true norm.
+    """
+    device = next(model.parameters()).device
+    for number in range(done + 1, total + 1):
+        if not model.training:
+            model.train()
+        batch = batches(number)
+        lr = optimizer.set_lr(multiplier(number))
+        optimizer.zero_grad()
+        # A power of two or 1, so that scaling never rounds
+        factor = scale.scale / _power_of_two(batch.mask.size) if scale else 1.0
+        sums = _Sums()
+        for index, part in enumerate(batch.split(micro_batch_size)):
+            with seeded(device, hash64(seed, "dropout", number, index)):
+                with precision.autocast(device):
+                    loss = Loss(*objective(model, place(part, device)))
+                _backward(loss, factor)
+            optimizer.weights.collect()
+            sums.add(loss)
+        targets = max(1, sums.targets)
+        gradients = optimizer.weights.gradients()
+        norm = torch.nn.utils.get_total_norm(gradients) / (targets * factor)
+        step = Step(
+            number,
+            sums.nats / targets,
+            {name: value / targets for name, value in sums.aux.items()},
+            {name: value / sums.parts for name, value in sums.monitors.items()},
+            norm,
+            lr,
+            sums.targets,
+            int(batch.bytes.sum()),
+            sums.parts,
+            digest(batch),
+        )
+        if _finite(step):
+            _scale(gradients, norm, clip, targets * factor)
+            optimizer.step()
+            if scale:
+                scale.grow()
+        elif scale is None or not bool(torch.isfinite(step.loss)) or not scale.shrink():
+            raise Diverged(step)
+        yield step
+
+
+def _backward(loss: Loss, factor: float) -> None:
+    """Gradients of the sum over targets: they are divided once, when the step's number of targets is known."""
+    whole = loss.nats
+    for aux in loss.aux.values():
+        whole = whole + aux * loss.targets
+    if whole.requires_grad:
+        torch.autograd.backward(whole * factor if factor != 1.0 else whole)
+
+
+@dataclass
+class _Sums:
+    """What the micro-batches of one step add up to, on the device."""
+
+    nats: Tensor = field(default_factory=lambda: torch.zeros(()))
+    targets: int = 0
+    parts: int = 0
+    aux: dict[str, Tensor] = field(default_factory=dict)
+    monitors: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, loss: Loss) -> None:
+        self.nats = loss.nats.detach() + self.nats if self.parts else loss.nats.detach()
+        self.targets += loss.targets
+        self.parts += 1
+        for name, value in loss.aux.items():
+            self.aux[name] = self.aux.get(name, 0.0) + value.detach() * loss.targets
+        for name, value in loss.monitors.items():
+            self.monitors[name] = self.monitors.get(name, 0.0) + value.detach()
+
+
+def _finite(step: Step) -> bool:
+    """The one place where the loop waits for the device."""
+    return bool(torch.isfinite(sum(step.aux.values(), step.loss) + step.grad_norm))
+
+
+def _scale(gradients: list[Tensor], norm: Tensor, clip: float, divisor: float) -> None:
+    """Divide gradient sums, and shorten gradients longer than `clip`, in one pass."""
+    factor = (clip / (norm + 1e-6)).clamp(max=1.0) / divisor if clip > 0 else norm.new_tensor(1.0 / divisor)
+    if gradients:
+        torch._foreach_mul_(gradients, factor)
+
+
+def _power_of_two(count: int) -> float:
+    """The largest one not above `count`."""
+    return float(1 << (count.bit_length() - 1))

@@ -1,0 +1,82 @@
+"""Settings of training: how long, on what shape of batch, and with which means of the machine."""
+
+from math import ceil
+from typing import Literal
+
+from pydantic import Field
+
+from lilliput.config.settings import Safe, Semantic, settings
+
+
+@settings
+class LengthConfig:
+    """Exactly one of steps, epochs, tokens and minutes; `until_loss` may stand beside it and end the run earlier."""
+
+    steps: Semantic[int | None] = Field(default=None, ge=1)
+    """Updates."""
+    epochs: Semantic[float | None] = Field(default=None, gt=0)
+    """Times that the training part is seen."""
+    tokens: Semantic[int | None] = Field(default=None, ge=1)
+    """Tokens trained on, repetitions included."""
+    minutes: Semantic[float | None] = Field(default=None, gt=0)
+    """Minutes of training alone; turned into updates when the run starts, and recorded."""
+    until_loss: Semantic[float | None] = Field(default=None, gt=0)
+    """Stop once the mean loss over `rhythm.log_every` updates falls below this many nats."""
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("steps", "epochs", "tokens", "minutes") if getattr(self, name) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"needs exactly one of steps, epochs, tokens and minutes, and has {found}")
+
+
+@settings
+class TrainingConfig:
+    length: LengthConfig = LengthConfig(epochs=1)
+    context_length: Semantic[int] = Field(default=256, ge=1)
+    """Tokens per training sequence."""
+    batch_size: Semantic[int] = Field(default=16, ge=1)
+    """Sequences per update."""
+    micro_batch_size: Semantic[int | Literal["auto"]] = Field(default="auto")
+    """Sequences per forward and backward pass; what does not fit at once is accumulated in fp32. `auto` measures."""
+    precision: Semantic[Literal["auto", "fp32", "bf16", "fp16"]] = "auto"
+    """Format of the model's weights and activations; updates always act on fp32. `auto` takes the faster safe one."""
+    device: Semantic[Literal["auto", "cpu", "cuda", "mps"]] = "auto"
+    """Where the model trains; `auto` takes an accelerator where there is one."""
+    threads: Semantic[int | Literal["auto"]] = "auto"
+    """CPU threads of one operation; the sums of one thread and of two differ in their last bits."""
+    deterministic: Semantic[bool] = False
+    """Refuse operations whose result changes from run to run; on the CPU there is nothing to refuse."""
+    compile: Semantic[bool] = False
+    """Compile the model with torch.compile; needs a C++ compiler."""
+    activation_checkpointing: Safe[bool] = False
+    """Compute activations again in the backward pass: less memory, about a third more time."""
+
+    def __post_init__(self) -> None:
+        for name in ("micro_batch_size", "threads"):
+            value = getattr(self, name)
+            if value != "auto" and value < 1:
+                raise ValueError(f"{name}: must be at least 1, or auto")
+        if self.micro_batch_size != "auto" and self.micro_batch_size > self.batch_size:
+            raise ValueError(f"micro_batch_size: must be at most batch_size, which is {self.batch_size}")
+
+
+def total_steps(
+    length: LengthConfig, *, steps_per_epoch: float, tokens_per_step: float, steps_per_minute: float | None = None
+) -> int:
+    """Updates of a run, at least one; `minutes` needs the measured rate."""
+    if length.steps is not None:
+        return length.steps
+    if length.epochs is not None:
+        return _whole(length.epochs * steps_per_epoch)
+    if length.tokens is not None:
+        return _whole(length.tokens / tokens_per_step)
+    if steps_per_minute is None:
+        raise ValueError("a length in minutes needs the measured rate of updates")
+    assert length.minutes is not None  # the settings class requires exactly one of the four
+    return max(1, int(length.minutes * steps_per_minute))
+
+
+def _whole(steps: float) -> int:
+    """Up to a whole number, but not because of the last bits of a product."""
+    return max(1, ceil(steps - 1e-6))

@@ -1,0 +1,75 @@
+import pytest
+import torch
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.optim import AdamWConfig, build_optimizer
+from lilliput.training.loop import Diverged, cross_entropy, train
+from lilliput.training.precision import LossScale, Precision, candidates, check
+
+CPU = torch.device("cpu")
+
+
+def test_fp16_is_refused_on_a_cpu_with_a_way_out():
+    with pytest.raises(LilliputError, match="CUDA") as refusal:
+        check("fp16", CPU)
+    assert refusal.value.code == Exit.RECIPE
+    assert "bf16" in refusal.value.action
+
+
+def test_automatic_precision_always_may_fall_back_to_fp32():
+    assert candidates(CPU)[0] == "fp32"
+    assert candidates(torch.device("mps")) == ["fp32"]
+
+
+def test_only_bf16_lowers_the_weights():
+    assert [Precision(name).weights for name in ("fp32", "bf16", "fp16")] == [
+        torch.float32,
+        torch.bfloat16,
+        torch.float32,
+    ]
+    assert [Precision(name).scaler() is None for name in ("fp32", "bf16", "fp16")] == [True, True, False]
+
+
+def steps_of(build, batches, scale, objective=cross_entropy, total=3):
+    model = build()
+    optimizer = build_optimizer(model, AdamWConfig(lr=1e-2))
+    rest = {"done": 0, "total": total, "micro_batch_size": 4, "clip": 1.0, "seed": 1}
+    return model, optimizer, train(model, optimizer, batches, lambda _: 1.0, scale=scale, objective=objective, **rest)
+
+
+def test_a_loss_scale_changes_no_bit_of_an_update(build, batches):
+    scaled, _, steps = steps_of(build, batches, LossScale())
+    norms = [step.grad_norm.item() for step in steps]
+    plain, _, steps = steps_of(build, batches, None)
+    assert norms == [step.grad_norm.item() for step in steps]
+    for one, other in zip(scaled.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_overflowing_gradient_halves_the_scale_and_leaves_the_update_out(build, batches):
+    scale = LossScale(scale=8.0)
+    model, optimizer, steps = steps_of(build, batches, scale)
+    poisoned = {"now": True}
+    model.embedding.weight.register_hook(lambda g: g * float("inf") if poisoned["now"] else g)
+    before = model.embedding.weight.detach().clone()
+    assert not torch.isfinite(next(steps).grad_norm)
+    assert (scale.scale, optimizer.updates) == (4.0, 0)
+    assert torch.equal(before, model.embedding.weight)
+    poisoned["now"] = False
+    next(steps)
+    assert (scale.scale, optimizer.updates) == (4.0, 1)
+
+
+def test_a_scale_that_cannot_shrink_further_is_a_divergence(build, batches):
+    model, _, steps = steps_of(build, batches, LossScale(scale=1.0))
+    model.embedding.weight.register_hook(lambda g: g * float("nan"))
+    with pytest.raises(Diverged):
+        next(steps)
+
+
+def test_the_scale_doubles_after_its_patience_and_survives_a_checkpoint():
+    scale = LossScale(scale=4.0, fits=LossScale.PATIENCE - 1)
+    copied = LossScale()
+    copied.load_state(scale.state())
+    copied.grow()
+    assert copied.state() == {"scale": 8.0, "fits": 0}
