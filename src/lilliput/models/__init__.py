@@ -4,10 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lilliput.models import modern
+from lilliput.models import gpt2, llama, modern
 from lilliput.models.contract import Preset
+from lilliput.models.gpt2 import GPT2Config
+from lilliput.models.llama import LlamaConfig
 from lilliput.models.modern import ModernConfig
 
-ModelConfig = Annotated[ModernConfig, Field(discriminator="family")]
+ModelConfig = Annotated[GPT2Config | LlamaConfig | ModernConfig, Field(discriminator="family")]
 
-PRESETS: dict[str, Preset] = {**modern.PRESETS}
+PRESETS: dict[str, Preset] = {**gpt2.PRESETS, **llama.PRESETS, **modern.PRESETS}
