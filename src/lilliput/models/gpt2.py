@@ -152,37 +152,32 @@ def to_hub(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Our tensors by name under transformers' names; absent biases become zeros, which its model always has."""
     named = {HUB_NAMES[name]: tensor for name, tensor in found.items() if name in HUB_NAMES}
     named.setdefault("transformer.ln_f.bias", torch.zeros_like(found["norm.weight"]))
-    layers = 1 + max(int(name.split(".")[1]) for name in found if name.startswith("blocks."))
-    for layer in range(layers):
+    for layer in range(sum(name.endswith("attention_norm.weight") for name in found)):
         ours, theirs = f"blocks.{layer}.", f"transformer.h.{layer}."
-        parts = {theirs + hub: (found[f"{ours}{part}.weight"], found.get(f"{ours}{part}.bias"))
-                 for part, hub in HUB_PARTS.items()}  # fmt: skip
+        for part, hub in HUB_PARTS.items():
+            weight = found[f"{ours}{part}.weight"]
+            named[f"{theirs}{hub}.weight"] = weight.t()
+            named[f"{theirs}{hub}.bias"] = found.get(f"{ours}{part}.bias", weight.new_zeros(weight.shape[0]))
         triple = [f"{ours}attention.{part}" for part in ("query", "key", "value")]
-        biases = [found[f"{part}.bias"] for part in triple if f"{part}.bias" in found]
-        parts[f"{theirs}attn.c_attn"] = (
-            torch.cat([found[f"{part}.weight"] for part in triple]),
-            torch.cat(biases) if biases else None,
-        )
-        for name, (weight, bias) in parts.items():
-            named[f"{name}.weight"] = weight.T.contiguous() if weight.ndim == 2 else weight
-            named[f"{name}.bias"] = bias if bias is not None else weight.new_zeros(weight.shape[0])
+        weights = [found[f"{part}.weight"] for part in triple]
+        biases = [found.get(f"{part}.bias", weights[0].new_zeros(len(weights[0]))) for part in triple]
+        named[f"{theirs}attn.c_attn.weight"] = torch.cat(weights).t()
+        named[f"{theirs}attn.c_attn.bias"] = torch.cat(biases)
     return named
 
 
 def from_hub(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of `to_hub`, for a model with all biases."""
     named = {ours: found[theirs] for ours, theirs in HUB_NAMES.items() if theirs in found}
-    layers = 1 + max(int(name.split(".")[2]) for name in found if name.startswith("transformer.h."))
-    for layer in range(layers):
+    for layer in range(sum(name.endswith("ln_1.weight") for name in found)):
         ours, theirs = f"blocks.{layer}.", f"transformer.h.{layer}."
         for part, hub in HUB_PARTS.items():
-            weight = found[f"{theirs}{hub}.weight"]
-            named[f"{ours}{part}.weight"] = weight.T if weight.ndim == 2 else weight
+            named[f"{ours}{part}.weight"] = found[f"{theirs}{hub}.weight"].t()
             named[f"{ours}{part}.bias"] = found[f"{theirs}{hub}.bias"]
-        weights = found[f"{theirs}attn.c_attn.weight"].T.chunk(3)
-        biases = found[f"{theirs}attn.c_attn.bias"].chunk(3)
-        for part, weight, bias in zip(("query", "key", "value"), weights, biases, strict=True):
-            named[f"{ours}attention.{part}.weight"], named[f"{ours}attention.{part}.bias"] = weight, bias
+        for kind in ("weight", "bias"):
+            parts = found[f"{theirs}attn.c_attn.{kind}"].chunk(3, dim=-1)  # (D, 3 D) or (3 D,)
+            for part, tensor in zip(("query", "key", "value"), parts, strict=True):
+                named[f"{ours}attention.{part}.{kind}"] = tensor.t()  # a vector stays as it is
     return named
 
 
