@@ -1,5 +1,7 @@
 """A small language model with dropout, and batches that are a pure function of the step."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -34,11 +36,14 @@ class Small(LanguageModel):
         self.blocks = nn.ModuleList(Block(dim, dropout) for _ in range(2))
         self.head = nn.Linear(dim, VOCAB, bias=False)
         self.head.weight = self.embedding.weight
-        self.vocab_size, self.aux = VOCAB, aux
+        self.vocab_size, self.aux, self.config = VOCAB, aux, SimpleNamespace(family="small")
+        self.register_buffer("calls", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("angles", torch.full((3,), 1 / 3), persistent=False)
         self.seen_documents: list[bool] = []
 
     def forward(self, tokens: Tensor, *, documents: Tensor | None = None, state: object = None) -> Output:
         self.seen_documents.append(documents is not None)
+        self.calls += 1
         x = self.embedding(tokens)
         for block in self.blocks:
             x = block(x)

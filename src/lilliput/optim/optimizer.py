@@ -1,6 +1,6 @@
 """One optimizer over AdamW and Muon: fp32 weights, one state by parameter name, one update counter."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -99,41 +99,43 @@ class Optimizer:
             if buffer != "step"
         }
 
-    def load_tensors(self, tensors: Mapping[str, Tensor], updates: int) -> None:
-        """Take over the state that `tensors` gave after `updates` updates.
-
-        Raises `LilliputError` (content) where a name or a shape is not this optimizer's; nothing is changed then.
-        """
-        wanted = {f"{name}/{buffer}": name for name, buffers in self._buffers().items() for buffer in buffers}
-        stray = sorted(set(tensors) - set(wanted)) or [
-            key for key, value in tensors.items() if value.shape != self.weights.named[wanted[key]].shape
-        ]
-        names = {key.rpartition("/")[0] for key in tensors}
-        torn = [key for key, name in wanted.items() if name in names and key not in tensors]
-        if stray or torn:
+    def check(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        """Raise `LilliputError` (content) unless a state of these names and shapes is one that `tensors` could give."""
+        wanted = self._buffers()
+        stray = [key for key in shapes if key not in wanted or tuple(shapes[key]) != self._shape(wanted[key])]
+        absent = [key for key in wanted if shapes and key not in shapes]  # none before the first update
+        if stray or absent:
             raise LilliputError(
-                f"the optimizer's state does not fit this model: {(stray + torn)[0]}",
+                f"the optimizer's state does not fit this model: {(stray + absent)[0]}",
                 "resume with the recipe of the run, or start anew from its weights with --from",
                 Exit.CONTENT,
             )
+
+    def load_tensors(self, tensors: Mapping[str, Tensor], updates: int) -> None:
+        """Take over the state, already checked, that `tensors` gave after `updates` updates."""
         self.updates = updates
         for part in self.parts:
             part.state.clear()
-        for key, value in tensors.items():
-            name, _, buffer = key.rpartition("/")
+        for key, name in self._buffers().items():
+            if key not in tensors:
+                continue
             weight = self.weights.named[name]
             state = self._part_of(weight).state[weight]
-            state[buffer] = value.detach().to(device=weight.device, dtype=weight.dtype, copy=True)
+            buffer = key.removeprefix(f"{name}/")
+            state[buffer] = tensors[key].detach().to(device=weight.device, dtype=weight.dtype, copy=True)
             if buffer == "exp_avg":
                 state["step"] = torch.tensor(float(updates), device=weight.device)
 
-    def _buffers(self) -> dict[str, tuple[str, ...]]:
-        """The names of every weight's buffers."""
+    def _shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self.weights.named[name].shape)
+
+    def _buffers(self) -> dict[str, str]:
+        """Every `<parameter>/<buffer>` that the state has after an update, with its parameter."""
+        muon, adamw = ("momentum_buffer",), ("exp_avg", "exp_avg_sq")
         return {
-            name: ("momentum_buffer",)
-            if isinstance(self._part_of(weight), torch.optim.Muon)
-            else ("exp_avg", "exp_avg_sq")
+            f"{name}/{buffer}": name
             for name, weight in self.weights.named.items()
+            for buffer in (muon if isinstance(self._part_of(weight), torch.optim.Muon) else adamw)
         }
 
     def _part_of(self, weight: Tensor) -> torch.optim.Optimizer:

@@ -1,0 +1,126 @@
+"""Checkpoints of training: weights and optimizer state in fp32 by parameter name, counters as JSON; no pickle."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.models import weights
+from lilliput.models.contract import LanguageModel
+from lilliput.optim import Optimizer
+from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, commit, verify
+from lilliput.runs.durable import FileRecord, write_new
+from lilliput.runs.tensors import read_tensors, write_tensors
+
+DTYPES = {
+    torch.float32: "F32",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+
+State = dict[str, Any]
+
+
+def save(
+    folder: Path,
+    step: int,
+    model: LanguageModel,
+    optimizer: Optimizer,
+    state: Mapping[str, Any],
+    *,
+    tokenizer: str,
+    manifest: Mapping[str, Any] | None = None,
+) -> Path:
+    """Commit a checkpoint of `step` updates to `folder`; `tokenizer` is the hash of the one it was trained with.
+
+    Raises `LilliputError` (diverged) for a value that is not finite, and OSError; nothing is committed then.
+    """
+    document = {
+        **state,
+        "step": step,
+        "updates": optimizer.updates,
+        "family": model.config.family,
+        "vocab_size": model.vocab_size,
+        "tokenizer": tokenizer,
+    }
+
+    def write(path: Path) -> dict[str, FileRecord]:
+        return {
+            MODEL: write_tensors(path / MODEL, _entries(_stored(model, optimizer), step)),
+            OPTIMIZER: write_tensors(path / OPTIMIZER, _entries(optimizer.tensors().items(), step)),
+            STATE: write_new(path / STATE, (json.dumps(document, allow_nan=False, indent=1) + "\n").encode()),
+        }
+
+    return commit(folder, step, write, manifest)
+
+
+def load(
+    path: Path, model: LanguageModel, optimizer: Optimizer | None = None, *, tokenizer: str | None = None
+) -> State:
+    """Fill a model, and the optimizer built over it, from an intact checkpoint; returns what `save` was given.
+
+    Without `optimizer` only the weights are taken. Raises `Damaged`, and `LilliputError` (content) for a checkpoint
+    of another family, vocabulary or tokenizer; nothing is changed then.
+    """
+    files = verify(path)["files"]
+    state: State = json.loads((path / STATE).read_bytes())
+    _refuse_foreign(path, state, model, tokenizer)
+    with read_tensors(path / MODEL, sha256=files[MODEL]["sha256"]) as found:
+        if optimizer is None:
+            weights.fill(model, found, str(path))
+            return state
+        with read_tensors(path / OPTIMIZER, sha256=files[OPTIMIZER]["sha256"]) as buffers:
+            optimizer.check({key: entry.shape for key, entry in buffers.entries.items()})
+            weights.fill(model, found, str(path))
+            optimizer.weights.load(lambda name: torch.from_numpy(found[name]))
+            optimizer.load_tensors({key: torch.from_numpy(buffers[key]) for key in buffers}, state["updates"])
+    return state
+
+
+def _stored(model: LanguageModel, optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """The model's tensors by name, with the optimizer's masters in the place of what was rounded from them."""
+    masters = optimizer.weights.named
+    return ((name, masters.get(name, tensor).detach()) for name, tensor in weights.tensors(model))
+
+
+def _entries(
+    tensors: Iterable[tuple[str, Tensor]], step: int
+) -> Iterator[tuple[str, str, tuple[int, ...], Callable[[], memoryview]]]:
+    for name, tensor in tensors:
+        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        yield name, DTYPES[dtype], tuple(tensor.shape), partial(_bytes, name, tensor, dtype, step)
+
+
+def _bytes(name: str, tensor: Tensor, dtype: torch.dtype, step: int) -> memoryview:
+    tensor = tensor.to("cpu", dtype)
+    if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+        raise LilliputError(
+            f"training diverged: `{name}` is not finite after step {step}",
+            "resume with a lower optim.lr or a longer schedule.warmup; the last checkpoint is intact",
+            Exit.DIVERGED,
+        )
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _refuse_foreign(path: Path, state: State, model: LanguageModel, tokenizer: str | None) -> None:
+    facts = [
+        ("family", state["family"], model.config.family),
+        ("vocabulary size", state["vocab_size"], model.vocab_size),
+        ("tokenizer", state["tokenizer"], state["tokenizer"] if tokenizer is None else tokenizer),
+    ]
+    for what, found, wanted in facts:
+        if found != wanted:
+            raise LilliputError(
+                f"{path} was trained with another {what}: {found}, and this run has {wanted}",
+                "use the model and tokenizer settings of the run it came from",
+                Exit.CONTENT,
+            )
