@@ -12,6 +12,6 @@ class Document:
     source: str
     """The source's name, as a recipe writes it."""
     key: str
-    """What names the document within its source, e.g. `train.jsonl:17`; the hash split reads it."""
+    """What names the document within its source, e.g. `train.jsonl:17`; for people and messages."""
     part: Part | None = None
     """The part the set itself assigns, or None where it assigns none."""

@@ -1,0 +1,82 @@
+"""Reading a recipe's data: the documents of one part, source by source, within their limits."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.corpus.document import Document, Part
+from lilliput.corpus.reading import Reader, Reading
+from lilliput.corpus.sources import Source
+from lilliput.corpus.sources.entry import limited
+from lilliput.corpus.split import SplitConfig, divide
+
+
+def read(
+    sources: Sequence[Source],
+    split: SplitConfig,
+    reading: Reading,
+    part: Part,
+    dropped: Counter[str] | None = None,
+) -> Iterator[tuple[int, Document]]:
+    """(source index, document) of one part; `max_tokens` is left to whoever has a tokenizer.
+
+    `dropped` counts by reason what was left out. A part without a share gives nothing.
+    Raises LilliputError (CONTENT) where a part with a share would be empty: for training, of any source.
+    """
+    found = 0
+    for index, source in enumerate(sources):
+        before = found
+        for document in part_of(source, split, Reader(reading, dropped), part):
+            found += 1
+            yield index, document
+        if part == "train" and found == before:
+            raise _empty(source.label, split, part)
+    if not found and split.share(part) > 0:
+        raise _empty(", ".join(source.label for source in sources), split, part)
+
+
+def read_whole(
+    sources: Sequence[Source], reading: Reading, dropped: Counter[str] | None = None
+) -> Iterator[tuple[int, Document]]:
+    """(source index, document) of sources that serve as validation sets: their official validation part, or all.
+
+    Raises LilliputError (CONTENT) where a source is empty.
+    """
+    for index, source in enumerate(sources):
+        part: Part | None = "validation" if "validation" in source.parts else None
+        empty = True
+        for document in limited(source.documents(Reader(reading, dropped), part), source):
+            empty = False
+            yield index, document
+        if empty:
+            raise LilliputError(f"{source.label} holds no text", "name another validation source", Exit.CONTENT)
+
+
+def part_of(source: Source, split: SplitConfig, reader: Reader, part: Part) -> Iterator[Document]:
+    """The documents of one part of one source, possibly none."""
+    if source.parts and split.kind in ("auto", "official"):
+        if part in source.parts:
+            yield from limited(source.documents(reader, part), source)
+        elif part == "train":
+            cause = f"{source.label}: there is no train part here, only {' and '.join(source.parts)}"
+            action = "divide what is there with `data.split.kind=hash`, or unset LILLIPUT_DATA to download the set"
+            raise LilliputError(cause, action, Exit.MISSING)
+        return
+    if split.kind == "official":
+        cause, action = f"{source.label} has no official parts", "set `data.split.kind` to auto, tail or hash"
+        raise LilliputError(cause, action, Exit.RECIPE)
+    passes: list[Reader] = []
+
+    def documents() -> Iterator[Document]:
+        passes.append(Reader(reader.reading))
+        return limited(source.documents(passes[-1]), source)
+
+    yield from divide(documents, split, part)
+    reader.dropped.update(passes[-1].dropped)  # of the last pass alone: the earlier ones only measured
+
+
+def _empty(name: str, split: SplitConfig, part: Part) -> LilliputError:
+    cause = f"{name}: the {part} part is empty (split {split.kind}, share {split.share(part):g})"
+    if part == "train":
+        return LilliputError(cause, "check that the files hold text, and enough of it to divide", Exit.CONTENT)
+    return LilliputError(cause, f"give more text, set `data.split.{part}=0`, or divide by hash", Exit.CONTENT)

@@ -1,0 +1,135 @@
+"""Files of a corpus: paths, folders and globs become a sorted list; bytes come in blocks, compressed ones verified."""
+
+import glob
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.corpus.compressed import COMPRESSED, decompress
+
+BLOCK = 1 << 20
+"""Bytes read at a time."""
+GLOB = "*?["
+
+
+def shown(path: Path | str) -> str:
+    """A path for a message or a key: always one printable line, also where its bytes are no UTF-8."""
+    word = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return word if word.isprintable() else ascii(word)[1:-1]
+
+
+def find(path: str, suffix: str) -> list[Path]:
+    """The files that `path` names, sorted: a file, a pattern's, or a folder's `*suffix` files (also compressed).
+
+    Raises LilliputError (MISSING) where there is none.
+    """
+    try:
+        return _find(os.path.expanduser(path), suffix)  # noqa: PTH111 (a glob is no path)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except ValueError:
+        raise LilliputError(f"{shown(path)} is no path", "paths hold no zero byte", Exit.MISSING) from None
+
+
+def _find(path: str, suffix: str) -> list[Path]:
+    if any(sign in path for sign in GLOB) and not os.path.lexists(path):
+        names = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207 (may be absolute)
+        files = [name for name in names if name.is_file()]
+        if not files:
+            raise LilliputError(f"no file matches {shown(path)}", "check the pattern", Exit.MISSING)
+        return files
+    if not Path(path).is_dir():
+        Path(path).stat()
+        return [Path(path)]
+    files = sorted(_inside(Path(path), suffix), key=lambda file: os.fsencode(file.as_posix()))
+    if not files:
+        action = f"name files with a pattern, e.g. {shown(path).rstrip('/')}/**/*.*"
+        raise LilliputError(f"the folder {shown(path)} holds no {suffix} file", action, Exit.MISSING)
+    return files
+
+
+def _inside(folder: Path, suffix: str) -> Iterator[Path]:
+    endings = (suffix, *(suffix + ending for ending in COMPRESSED))
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for where, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(where, name) for name in names if name.endswith(endings))
+
+
+def unreadable(path: Path | str, error: OSError) -> LilliputError:
+    """What a person is told when the system refuses a file."""
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return LilliputError(f"{shown(path)} does not exist", "check the path", Exit.MISSING)
+    return LilliputError(f"{shown(path)} cannot be read: {reason}", "check the file and its permissions", Exit.IO)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file opened for reading; pipes, devices and folders are refused without waiting for them."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb", buffering=0) as file:  # noqa: PTH123 (a descriptor is no path)
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise LilliputError(f"{shown(path)} is not a file", "name a regular file", Exit.IO)
+            yield file
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    """The content of a file in blocks, decompressed by its ending (.gz, .zst).
+
+    A compressed file is first read to its last checksum, so that no block of a damaged one is ever used.
+    Raises LilliputError: MISSING, IO, or CONTENT where it is damaged or changed while it was read.
+    """
+    with opened(path) as file:
+        before = _version(file)
+        if path.suffix in COMPRESSED:
+            for _ in decompress(file, path.suffix, shown(path)):
+                pass
+            file.seek(0)
+            yield from decompress(file, path.suffix, shown(path))
+        else:
+            yield from iter(lambda: file.read(BLOCK), b"")
+        if _version(file) != before:
+            raise LilliputError(f"{shown(path)} changed while it was read", "let its writer finish first", Exit.IO)
+
+
+def _version(file: BinaryIO) -> tuple[int, int]:
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def digest(path: Path) -> tuple[int, str]:
+    """(bytes, sha256) of a file as it lies on the disk."""
+    total, hashed = 0, hashlib.sha256()
+    with opened(path) as file:
+        while block := file.read(BLOCK):
+            total += len(block)
+            hashed.update(block)
+    return total, hashed.hexdigest()
+
+
+def lines(path: Path, longest: int) -> Iterator[tuple[int, bytes | None]]:
+    """(byte offset, line without its line feed) of each line; None stands for a line over `longest` bytes."""
+    offset, held, lost = 0, b"", 0
+    for block in blocks(path):
+        first, *rest = block.split(b"\n")
+        for part in rest:
+            line: bytes | None = held + first
+            size = lost + len(held) + len(first)
+            yield offset, None if size > longest else line
+            offset, held, lost, first = offset + size + 1, b"", 0, part
+        held += first
+        if lost + len(held) > longest:
+            lost, held = lost + len(held), b""
+    if size := lost + len(held):
+        yield offset, None if size > longest else held

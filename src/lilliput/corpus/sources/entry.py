@@ -1,0 +1,69 @@
+"""What every source entry of a recipe may state, whatever its kind: its share and its limits."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+
+from pydantic import Field
+
+from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.document import Document, Part
+from lilliput.corpus.reading import Reader
+
+
+@settings
+class Entry:
+    weight: Semantic[float] = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Share of the training tokens, relative to the other sources."""
+    max_samples: Semantic[int | None] = Field(default=None, gt=0)
+    """Take at most this many documents (of each official part)."""
+    max_bytes: Semantic[int | None] = Field(default=None, gt=0)
+    """Take whole documents up to this many bytes of UTF-8 (of each official part); a longer first one is cut."""
+    max_tokens: Semantic[int | None] = Field(default=None, gt=0)
+    """Take at most this many tokens of the training part."""
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The official parts of the set; empty where it has none."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        """The source's name in documents, logs and messages."""
+        raise NotImplementedError
+
+    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        """The source's documents in their order, before limits; only those of `part` where the set has parts."""
+        raise NotImplementedError
+
+    def fingerprint(self, part: Part | None = None) -> str:
+        """sha256 over all that decides which documents the source (or one official part) gives: content, options."""
+        raise NotImplementedError
+
+    def provenance(self) -> str:
+        """Where the text comes from, in words, for output and manifests; samples are called samples."""
+        return self.label
+
+
+def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
+    """The first documents within `max_samples` and `max_bytes`; none is cut but a first one over the limit."""
+    left = entry.max_bytes
+    for number, document in enumerate(documents):
+        if entry.max_samples is not None and number == entry.max_samples:
+            return
+        if left is not None:
+            data = document.text.encode()
+            if len(data) > left:
+                if number == 0:
+                    head = data[:left].decode("utf-8", "ignore")
+                    yield Document(head, document.source, document.key, document.part)
+                return
+            left -= len(data)
+        yield document
+
+
+def hashed(entry: Entry, contents: Iterable[str], unseen: tuple[str, ...] = ("weight", "path")) -> str:
+    """sha256 over an entry's options (but `unseen` ones) and the hashes of its contents."""
+    options = [(field.name, getattr(entry, field.name)) for field in fields(entry)]
+    seen = sorted((name, value) for name, value in options if name not in unseen)
+    return hashlib.sha256(repr((seen, list(contents))).encode()).hexdigest()

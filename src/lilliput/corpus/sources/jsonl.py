@@ -1,0 +1,76 @@
+"""JSON lines: one object per line, its text in one column."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NoReturn
+
+from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.document import Document, Part
+from lilliput.corpus.files import digest, find, lines, shown
+from lilliput.corpus.reading import Reader
+from lilliput.corpus.sources.entry import Entry, hashed
+
+LONGEST = 64 << 20
+"""Bytes of the longest line."""
+
+
+@settings
+class JsonlSource(Entry):
+    kind: Literal["jsonl"] = "jsonl"
+    path: Semantic[str]
+    """A file, a folder (all its .jsonl files, recursively), or a pattern such as `data/*.jsonl`; .gz and .zst too."""
+    text_column: Semantic[str] = "text"
+    """The key whose value is the document's text."""
+
+    @property
+    def label(self) -> str:
+        return self.path
+
+    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        root = Path(self.path)
+        for path in find(self.path, ".jsonl"):
+            name = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
+            yield from read_jsonl(path, self.text_column, reader, self.label, name)
+
+    def fingerprint(self, part: Part | None = None) -> str:
+        return hashed(self, (digest(path)[1] for path in find(self.path, ".jsonl")))
+
+
+def read_jsonl(
+    path: Path, column: str, reader: Reader, source: str, name: str, part: Part | None = None
+) -> Iterator[Document]:
+    """The documents of one .jsonl file; the key of each is its line number."""
+    for number, (offset, data) in enumerate(lines(path, LONGEST), 1):
+        text = _document(data, column, reader, f"{shown(path)}: line {number} (byte {offset})", offset)
+        if text is not None:
+            yield Document(text, source, f"{name}:{number}", part)
+
+
+def _document(data: bytes | None, column: str, reader: Reader, where: str, offset: int) -> str | None:
+    line = None if data is None else reader.text(data, where, offset)
+    try:
+        if data is None:
+            raise ValueError(f"longer than {LONGEST >> 20} MiB")
+        return None if line is None else reader.without_surrogates(_column(line, column), where)
+    except RecursionError:
+        reader.malformed(where, "nested too deeply")
+    except ValueError as error:
+        reader.malformed(where, str(error).partition(":")[0].lower())
+    return None
+
+
+def _column(line: str, column: str) -> str:
+    row = json.loads(line, parse_constant=_not_json)
+    if not isinstance(row, dict):
+        raise ValueError("not an object")
+    if column not in row:
+        raise ValueError(f"no column `{column}`; it has {', '.join(map(repr, row)) or 'none'}"[:200])
+    text = row[column]
+    if not isinstance(text, str):
+        raise ValueError(f"the column `{column}` is no text")
+    return text
+
+
+def _not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
