@@ -4,6 +4,7 @@ import torch
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.models.modern import ModernConfig
 from lilliput.models.weights import build_model, fill, tensors
+from lilliput.runs.tensors import read_tensors, write_tensors
 
 
 def modern(**changes):
@@ -43,3 +44,16 @@ def test_missing_weights_are_named():
     del found["embed.weight"]
     with pytest.raises(LilliputError, match=r"lacks `embed.weight`"):
         fill(modern(), found, "run@best")
+
+
+@pytest.mark.parametrize("dtype, name", [(torch.float32, "F32"), (torch.bfloat16, "BF16")])
+def test_a_tensor_file_fills_a_model_with_what_it_holds(tmp_path, dtype, name):
+    rounded = {key: tensor.to(dtype) for key, tensor in stored(modern()).items()}
+    write_tensors(
+        tmp_path / "model.safetensors",
+        [(key, name, tuple(t.shape), lambda t=t: t.view(torch.uint8).numpy().data) for key, t in rounded.items()],
+    )
+    model = build_model(modern().config, 13, seed=5)
+    with read_tensors(tmp_path / "model.safetensors") as file:
+        fill(model, file, "file")
+    assert all(torch.equal(tensor, rounded[key].float()) for key, tensor in tensors(model))

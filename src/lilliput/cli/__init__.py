@@ -19,6 +19,7 @@ from lilliput.config.nearest import did_you_mean
 
 COMMANDS = {
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
+    "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),
 }
 """Name -> `module:attribute` and what it does, in the order of a model's life."""

@@ -125,10 +125,8 @@ class Modern(LanguageModel):
 
 
 PRESETS = {
-    "modern/char": Preset(
-        ModernConfig(dim=128, num_layers=4, num_heads=4, ffn_dim=496), 256, "bytes or characters; minutes on 2 cores"
-    ),
-    "modern/10m": Preset(ModernConfig(dim=256, num_layers=10, num_heads=4, ffn_dim=1024), 8192, "hours on 2 cores"),
-    "modern/30m": Preset(ModernConfig(dim=512, num_layers=8, num_heads=8, ffn_dim=2048), 8192, "an hour on a GPU"),
-    "modern/125m": Preset(ModernConfig(dim=768, num_layers=12, num_heads=12, ffn_dim=3072), 50_257, "a day on a GPU"),
+    "modern/char": Preset(ModernConfig(dim=128, num_layers=4, num_heads=4, ffn_dim=496), 256, "for bytes, under 0.81M"),
+    "modern/10m": Preset(ModernConfig(dim=256, num_layers=10, num_heads=4, ffn_dim=1024), 8192),
+    "modern/30m": Preset(ModernConfig(dim=512, num_layers=8, num_heads=8, ffn_dim=2048), 8192),
+    "modern/125m": Preset(ModernConfig(dim=768, num_layers=12, num_heads=12, ffn_dim=3072), 50_257, "GPT-2's size"),
 }

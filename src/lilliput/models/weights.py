@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.models.contract import LanguageModel, ModelSettings
+from lilliput.runs.tensors import Array, TensorFile
 
 
 @dataclass(frozen=True)
@@ -51,23 +50,32 @@ def tensors(model: LanguageModel) -> Iterator[tuple[str, Tensor]]:
     yield from ((name, buffer) for name, buffer in model.named_buffers() if name in stored)
 
 
-def fill(model: LanguageModel, found: Mapping[str, Tensor | NDArray[np.generic]], origin: str) -> None:
-    """Copy tensors into the model by name; nothing is copied unless all names and shapes agree.
+def fill(model: LanguageModel, found: Mapping[str, Tensor | Array], origin: str) -> None:
+    """Copy tensors into the model by name, each read once; nothing is copied unless all names and shapes agree.
 
-    `origin` says in errors where the tensors come from.
+    `found` may be an open tensor file. `origin` says in errors where the tensors come from.
     """
     wanted = dict(tensors(model))
     _refuse_names(model, wanted.keys() - found.keys(), found.keys() - wanted.keys(), origin)
+    shapes = found.entries if isinstance(found, TensorFile) else found
     for name, tensor in wanted.items():
-        if tuple(found[name].shape) != tuple(tensor.shape):
+        if tuple(shapes[name].shape) != tuple(tensor.shape):
             raise LilliputError(
-                f"{origin}: `{name}` has shape {tuple(found[name].shape)}, the model's is {tuple(tensor.shape)}",
+                f"{origin}: `{name}` has shape {tuple(shapes[name].shape)}, the model's is {tuple(tensor.shape)}",
                 "load it with the model settings and the tokenizer it was trained with",
                 Exit.CONTENT,
             )
     with torch.no_grad():
         for name, tensor in wanted.items():
-            tensor.copy_(torch.as_tensor(found[name]))
+            tensor.copy_(_tensor(found[name]))
+
+
+def _tensor(values: Tensor | Array) -> Tensor:
+    if isinstance(values, Tensor):
+        return values
+    tensor = torch.from_numpy(values)
+    # numpy has no bfloat16: a tensor file hands out its 16 bits
+    return tensor.view(torch.bfloat16) if tensor.dtype == torch.uint16 else tensor
 
 
 def _refuse_names(model: LanguageModel, missing: set[str], unexpected: set[str], origin: str) -> None:
