@@ -6,6 +6,7 @@ from pydantic import Field
 
 from lilliput.corpus.sources.jsonl import JsonlSource
 from lilliput.corpus.sources.published import PublishedSource
+from lilliput.corpus.sources.tales import TalesSource
 from lilliput.corpus.sources.text import TextSource
 
-Source = Annotated[TextSource | JsonlSource | PublishedSource, Field(discriminator="kind")]
+Source = Annotated[TextSource | JsonlSource | PublishedSource | TalesSource, Field(discriminator="kind")]
