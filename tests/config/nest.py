@@ -82,3 +82,11 @@ PRESETS = {
         "octo/base": {"family": "round", "radius": 0.25},
     }
 }
+
+
+@settings
+class Oval(Round):
+    """A class that extends another."""
+
+    height: Semantic[float] = 2.0
+    """The other half."""

@@ -1,5 +1,5 @@
 import pytest
-from tests.config.nest import Nest
+from tests.config.nest import Nest, Oval
 
 from lilliput.config.errors import LilliputError
 from lilliput.config.reference import explain, reference, schema
@@ -40,3 +40,8 @@ def test_an_unknown_key_names_the_nearest():
 def test_the_schema_carries_meaning_bounds_and_resume_class():
     dim = schema(Nest)["$defs"]["Square"]["properties"]["dim"]
     assert (dim["exclusiveMinimum"], dim["resume"], dim["description"]) == (0, "fatal", "Width of\nthe square.")
+
+
+def test_a_class_that_extends_another_keeps_its_explanations():
+    assert "Half the width." in explain(Oval, "radius")
+    assert schema(Oval)["properties"]["radius"]["description"] == "Half the width."

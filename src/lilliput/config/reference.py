@@ -45,11 +45,17 @@ def entries(at: Place, key: str = "", where: str = "", outer: Resume | None = No
             inner, below = place_of(info), f"{key}.{name}" if key else name
             resume = outer or inner.resume
             default = "" if info.is_required() else _recipe_text(default_of(info), inner)
-            meaning = " ".join((info.description or "").split())
+            meaning = " ".join((info.description or _purpose(inner)).split())
             yield Entry(below, scope, may_be(inner), default, resume, meaning, info.is_required())
             yield from entries(inner, below, scope, resume)
             if inner.items is not None:
                 yield from entries(inner.items, f"{below}[]", scope, resume)
+
+
+def _purpose(at: Place) -> str:
+    """A section without a sentence of its own has that of its class; dataclasses without one list their fields."""
+    texts = [(member.__doc__ or "").split("\n\n")[0] for member in at.members]
+    return texts[0] if len(texts) == 1 and not texts[0].startswith(f"{at.members[0].__name__}(") else ""
 
 
 def explain(kind: Any, key: str) -> str:

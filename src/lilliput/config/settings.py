@@ -37,4 +37,20 @@ Fatal = Annotated[Value, Resume.FATAL]
 def settings(kind: type[Kind]) -> type[Kind]:
     """A frozen, keyword-only dataclass that refuses unknown keys and never guesses a type."""
     rules = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True)
-    return cast(type[Kind], dataclass(frozen=True, kw_only=True, config=rules)(kind))
+    made: Any = dataclass(frozen=True, kw_only=True, config=rules)(_with_described_schema(kind))
+    # Pydantic reads the docstrings under a class's own fields only, not under those of the classes it extends.
+    for name, info in made.__pydantic_fields__.items():
+        known = [vars(base).get("__pydantic_fields__", {}).get(name) for base in made.__mro__]
+        info.description = next((field.description for field in known if field and field.description), None)
+    return cast(type[Kind], made)
+
+
+def _with_described_schema(kind: Any) -> Any:
+    def described(made: Any, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        schema = handler(core)
+        for name, place in handler.resolve_ref_schema(schema)["properties"].items():
+            place.setdefault("description", made.__pydantic_fields__[name].description or "")
+        return schema
+
+    kind.__get_pydantic_json_schema__ = classmethod(described)
+    return kind

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field
 
-from lilliput.models.contract import LanguageModel
 from lilliput.optim.adamw import AdamWConfig, adamw
-from lilliput.optim.groups import Group, group_parameters
+from lilliput.optim.groups import Group, Trainable, group_parameters
 from lilliput.optim.muon import Muon, MuonConfig
 from lilliput.optim.optimizer import Optimizer, Weights
 
@@ -17,7 +16,7 @@ OptimConfig = Annotated[AdamWConfig | MuonConfig, Field(discriminator="kind")]
 
 
 def build_optimizer(
-    model: LanguageModel, config: AdamWConfig | MuonConfig, dtype: torch.dtype = torch.float32
+    model: Trainable, config: AdamWConfig | MuonConfig, dtype: torch.dtype = torch.float32
 ) -> Optimizer:
     """The optimizer of a model in fp32, already on its device.
 

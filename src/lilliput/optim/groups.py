@@ -1,11 +1,21 @@
 """Which parameters decay, which are hidden matrices, and what factor of the learning rate each gets."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import nn
 
-from lilliput.models.contract import LanguageModel
+
+class Trainable(Protocol):
+    """What an optimizer asks of a model: its parameters, its head, and the factors of its learning rates."""
+
+    head: nn.Module
+
+    def lr_scales(self) -> dict[str, float]: ...
+    def modules(self) -> Iterator[nn.Module]: ...
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]: ...
 
 
 @dataclass(frozen=True)
@@ -19,7 +29,7 @@ class Group:
     names: tuple[str, ...]
 
 
-def group_parameters(model: LanguageModel, *, decay_embeddings: bool) -> list[Group]:
+def group_parameters(model: Trainable, *, decay_embeddings: bool) -> list[Group]:
     """Every trainable parameter in exactly one group; groups in the order in which the model meets them."""
     embeddings = set(_parameters_of(module for module in model.modules() if isinstance(module, nn.Embedding)))
     outer = embeddings | set(_parameters_of([model.head]))

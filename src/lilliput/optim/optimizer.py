@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.models.contract import LanguageModel
+from lilliput.optim.groups import Trainable
 
 
 class Weights:
@@ -16,7 +16,7 @@ class Weights:
     Only parameters are lowered: a buffer, such as a table of angles, keeps its precision.
     """
 
-    def __init__(self, model: LanguageModel, dtype: torch.dtype) -> None:
+    def __init__(self, model: Trainable, dtype: torch.dtype) -> None:
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self.own = list(trained.values())
         self.lowered = dtype != torch.float32
