@@ -59,3 +59,9 @@ def test_an_impossible_setting_is_refused_with_its_reason(tree, word):
 
 def test_until_loss_stands_beside_a_length():
     assert read({"length": {"steps": 9, "until_loss": 0.1}}).length == LengthConfig(steps=9, until_loss=0.1)
+
+
+def test_a_length_reads_as_a_person_says_it():
+    lengths = [LengthConfig(steps=20_000), LengthConfig(epochs=1.0), LengthConfig(minutes=2.5, until_loss=0.3)]
+    said = ["20,000 updates", "1 epoch", "2.5 minutes, or until the loss is below 0.3"]
+    assert [length.describe() for length in lengths] == said

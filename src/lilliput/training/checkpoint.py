@@ -13,7 +13,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.models import weights
 from lilliput.models.contract import LanguageModel
 from lilliput.optim import Optimizer
-from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, commit, verify
+from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, Write, verify
 from lilliput.runs.durable import FileRecord, write_new
 from lilliput.runs.tensors import read_tensors, write_tensors
 
@@ -28,10 +28,11 @@ DTYPES = {
 }
 
 State = dict[str, Any]
+Commit = Callable[[int, Write, Mapping[str, Any]], Path]
 
 
 def save(
-    folder: Path,
+    commit: Commit,
     step: int,
     model: LanguageModel,
     optimizer: Optimizer,
@@ -40,7 +41,7 @@ def save(
     tokenizer: str,
     manifest: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Commit a checkpoint of `step` updates to `folder`; `tokenizer` is the hash of the one it was trained with.
+    """Commit a checkpoint of `step` updates, as `Run.commit` does; `tokenizer` is its tokenizer's hash.
 
     Raises `LilliputError` (diverged) for a value that is not finite, and OSError; nothing is committed then.
     """
@@ -60,7 +61,7 @@ def save(
             STATE: write_new(path / STATE, (json.dumps(document, allow_nan=False, indent=1) + "\n").encode()),
         }
 
-    return commit(folder, step, write, manifest)
+    return commit(step, write, manifest or {})
 
 
 def load(

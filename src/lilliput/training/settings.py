@@ -29,6 +29,12 @@ class LengthConfig:
             found = " and ".join(given) if given else "none of them"
             raise ValueError(f"needs exactly one of steps, epochs, tokens and minutes, and has {found}")
 
+    def describe(self) -> str:
+        """As a person says it: `3 epochs, or until the loss is below 0.3`."""
+        units = (("updates", self.steps), ("epochs", self.epochs), ("tokens", self.tokens), ("minutes", self.minutes))
+        word = next(f"{amount:,g} {unit}" if amount != 1 else f"1 {unit[:-1]}" for unit, amount in units if amount)
+        return word if self.until_loss is None else f"{word}, or until the loss is below {self.until_loss:g}"
+
 
 @settings
 class TrainingConfig:
