@@ -19,6 +19,7 @@ from lilliput.config.nearest import did_you_mean
 
 COMMANDS = {
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
+    "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, stats"),
     "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),
 }

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,10 +53,13 @@ def _body(url: str, missing: str, action: str) -> Iterator[bytes]:
             if answer.length:
                 raise http.client.IncompleteRead(b"", answer.length)
     except (OSError, http.client.HTTPException) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it is the answer, too, and holds the connection
         raise _unavailable(missing, url, error, action) from None
 
 
 def _unavailable(missing: str, place: str, error: Exception, action: str) -> LilliputError:
+    error = error.reason if isinstance(error, urllib.error.URLError) and isinstance(error.reason, OSError) else error
     reason = " ".join((str(error) or type(error).__name__).lower().split())[:200]
     return LilliputError(f"{missing} and {place} cannot be reached: {reason}", action, Exit.UNAVAILABLE)
 
@@ -66,12 +70,12 @@ def from_hub(remote: Hub, path: Path, missing: str, action: str) -> Fetched:
     Raises LilliputError: UNAVAILABLE without the network, or without pyarrow where the set is parquet.
     """
     if remote.pattern.endswith(".parquet"):
-        _parquet(missing)
+        _parquet(missing, action)
     folder = path.parent / "hub"
     revision, files = _from_hub(remote, folder, missing, action)
     if remote.pattern.endswith(".parquet"):
         temporary = durable.scratch(path.parent, path.name)
-        record = durable.write_new(temporary, _rows(files, missing))
+        record = durable.write_new(temporary, _rows(files, missing, action))
         durable.rename(temporary, path)
         size, sha256 = record.size, record.sha256
     else:
@@ -116,21 +120,21 @@ def _is_named(name: str, pattern: str) -> bool:
     return name.count("/") == pattern.count("/") and "\\" not in name and fnmatchcase(name, pattern)
 
 
-def _rows(files: list[Path], missing: str) -> Iterator[bytes]:
+def _rows(files: list[Path], missing: str, action: str) -> Iterator[bytes]:
     """WikiText's rows as the lines they were: each keeps its line feed, and "" is a blank line."""
     for file in files:
         try:
-            for batch in _parquet(missing).ParquetFile(file).iter_batches(columns=["text"]):
+            for batch in _parquet(missing, action).ParquetFile(file).iter_batches(columns=["text"]):
                 yield "".join(text or " \n" for text in batch.column(0).to_pylist()).encode()
         except (KeyError, ValueError) as error:  # pyarrow's own errors are ValueErrors
             cause = f"{shown(file.name)} is no parquet file with a column `text`: {str(error).lower()[:100]}"
             raise LilliputError(cause, "try again later", Exit.CONTENT) from None
 
 
-def _parquet(missing: str) -> Any:
+def _parquet(missing: str, action: str) -> Any:
     try:
         import pyarrow.parquet
     except ImportError:
         cause = f"{missing}, and reading it from the hub needs the package pyarrow"
-        raise LilliputError(cause, "pip install 'lilliput[data]'", Exit.UNAVAILABLE) from None
+        raise LilliputError(cause, f"pip install 'lilliput[data]', then {action}", Exit.UNAVAILABLE) from None
     return pyarrow.parquet

@@ -84,7 +84,7 @@ PUBLISHED: dict[str, Published] = {
     "tiny": Published(
         "a few sentences about machine learning, for smoke tests",
         "MIT",
-        541,
+        544,
         "part of lilliput",
         (File(None, "tiny.txt", Packaged()),),
     ),

@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from lilliput.cli import main
+from lilliput.config.errors import Exit
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "home"))
+
+
+def lilliput(capsys, *words):
+    code = main(["corpus", *words])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_the_list_shows_each_set_with_its_licence_and_whether_it_is_here(capsys, sample_data, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_DATA", str(sample_data))
+    code, out, _ = lilliput(capsys, "list", "--json")
+    listed = {entry["name"]: entry for entry in json.loads(out)}
+    assert code == 0
+    assert all(entry["license"] and entry["origin"] for entry in listed.values())
+    assert {name: listed[name]["here"] for name in ("tiny", "verdict", "tinystories", "wikitext-103")} == {
+        "tiny": "yes",
+        "verdict": "yes",
+        "tinystories": "sample",
+        "wikitext-103": "no",
+    }
+    assert "The Verdict" in lilliput(capsys, "list")[1]
+
+
+def test_the_stated_size_of_whole_sets_is_their_real_size(capsys, sample_data, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_DATA", str(sample_data))
+    sizes = {entry["name"]: entry["size"] for entry in json.loads(lilliput(capsys, "list", "--json")[1])}
+    for name in ("tiny", "verdict", "shakespeare"):
+        (file,) = json.loads(lilliput(capsys, "get", name, "--json")[1])
+        assert file["bytes"] == sizes[name]
+
+
+def test_statistics_have_thousands_separators_and_parts_that_sum_up(capsys, sample_data, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_DATA", str(sample_data))
+    code, out, _ = lilliput(capsys, "stats", "shakespeare")
+    assert code == 0
+    assert "1,115,394" in out
+    found = json.loads(lilliput(capsys, "stats", "shakespeare", "--json")[1])
+    assert sum(part["bytes"] for part in found["parts"].values()) == found["total"]["bytes"] == 1_115_394
+    assert found["total"]["documents"] == 1
+
+
+def test_an_added_folder_is_listed_and_counted_by_its_name(capsys, tmp_path, monkeypatch):
+    (tmp_path / "diary").mkdir()
+    for day in range(3):
+        (tmp_path / "diary" / f"{day}.txt").write_text(f"day {day}")
+    monkeypatch.chdir(tmp_path)
+    assert lilliput(capsys, "add", "diary", "diary")[0] == 0
+    monkeypatch.chdir("/")
+    assert json.loads(lilliput(capsys, "stats", "diary", "--json")[1])["total"]["documents"] == 3
+    assert "diary" in lilliput(capsys, "list")[1]
+
+
+def test_a_text_column_is_kept_with_an_added_corpus(capsys, tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"story": "once"}\n')
+    assert lilliput(capsys, "add", "mine", str(tmp_path / "a.jsonl"), "--text-column", "story")[0] == 0
+    assert json.loads(lilliput(capsys, "stats", "mine", "--json")[1])["total"]["bytes"] == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("add", "mine", "nowhere.txt"), Exit.MISSING),
+        (("add", "verdict", "a.txt"), Exit.EXISTS),
+        (("add", "Mine", "a.txt"), Exit.USAGE),
+        (("add", "mine", "empty.txt"), Exit.CONTENT),
+        (("add", "mine", "a.txt", "--text-column", "x"), Exit.RECIPE),
+        (("stats", "verdct"), Exit.RECIPE),
+        (("stats", "tiny", "--split", "random"), Exit.RECIPE),
+        (("get", "wikitext-2"), Exit.UNAVAILABLE),
+    ],
+)
+def test_what_cannot_be_done_ends_with_its_code_and_leaves_nothing(capsys, tmp_path, monkeypatch, words, code):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "empty.txt").write_text("")
+    found, out, err = lilliput(capsys, *words)
+    assert (found, out) == (code, "")
+    assert [line.partition(":")[0] for line in err.splitlines()] == ["error", "hint"]
+    assert not (tmp_path / "home" / "corpora.json").exists()
