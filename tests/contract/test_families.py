@@ -20,28 +20,32 @@ SMALL: dict[str, dict[str, Any]] = {
     "llama": {"dim": 32, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "ffn_dim": 48, "max_positions": 64},
     "modern": {"dim": 32, "num_layers": 2, "num_heads": 4, "ffn_dim": 64, "max_positions": 64},
 }
-
-
-def family_kinds() -> list[type]:
-    union = get_args(ModelConfig)[0]
-    return list(get_args(union)) or [union]
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "gpt2": {"bias": False, "qkv_bias": False, "tied": False, "activation": "gelu", "ffn_dim": 48},
+    "llama": {"attention_bias": True, "tied": True, "window": 5, "norm_eps": 1e-5},
+    "modern": {"tied": False, "rope_theta": 500.0},
+}
+"""Changes with which each family keeps its promises too."""
 
 
 def family_name(kind: type) -> str:
     return get_args(get_args(kind.__annotations__["family"])[0])[0]
 
 
-def small(kind: type, **changes: Any) -> LanguageModel:
-    """The family's untrained model at reduced width."""
-    return build_model(kind(**(SMALL[family_name(kind)] | changes)), VOCAB, seed=0)
-
-
-pytestmark = pytest.mark.parametrize("kind", family_kinds(), ids=family_name)
+KINDS = {family_name(kind): kind for kind in get_args(get_args(ModelConfig)[0])}
+CONFIGS = {name: kind(**SMALL[name]) for name, kind in KINDS.items()} | {
+    f"{name}, otherwise": KINDS[name](**SMALL[name] | changes) for name, changes in OTHERWISE.items()
+}
+pytestmark = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 
 
 @pytest.fixture
-def model(kind):
-    return awake(small(kind))
+def model(config):
+    return awake(untrained(config))
+
+
+def untrained(config) -> LanguageModel:
+    return build_model(config, VOCAB, seed=0)
 
 
 def awake(model: LanguageModel) -> LanguageModel:
@@ -77,8 +81,8 @@ def test_a_later_token_never_changes_an_earlier_prediction(model):
     assert not torch.equal(before[:, 25:], after[:, 25:])
 
 
-def test_an_untrained_model_knows_nothing(kind):
-    assert loss(small(kind).eval(), draw(4, 33)).item() == pytest.approx(math.log(VOCAB), abs=0.15)
+def test_an_untrained_model_knows_nothing(config):
+    assert loss(untrained(config).eval(), draw(4, 33)).item() == pytest.approx(math.log(VOCAB), abs=0.15)
 
 
 def test_every_parameter_learns(model):
@@ -87,8 +91,8 @@ def test_every_parameter_learns(model):
     assert still == []
 
 
-def test_it_memorises_one_batch(kind):
-    model, tokens = small(kind), draw(2, 17)
+def test_it_memorises_one_batch(config):
+    model, tokens = untrained(config), draw(2, 17)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
     for _ in range(60):
         optimizer.zero_grad()
@@ -162,17 +166,17 @@ def test_gradients_of_packed_documents_equal_those_of_each_alone(model):
         torch.testing.assert_close(packed[name], p.grad, rtol=0, atol=1e-12 * (1 + p.grad.abs().max().item()))
 
 
-def test_the_same_seed_builds_the_same_model_and_leaves_other_draws_alone(kind):
+def test_the_same_seed_builds_the_same_model_and_leaves_other_draws_alone(config):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    one, two, other = (build_model(small(kind).config, VOCAB, seed) for seed in (7, 7, 8))
+    one, two, other = (build_model(config, VOCAB, seed) for seed in (7, 7, 8))
     assert torch.equal(torch.rand(3), expected)
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(tensors(one), tensors(two), strict=True))
     assert not torch.equal(one.head.weight, other.head.weight) or not torch.equal(one.embed.weight, other.embed.weight)
 
 
-def test_loaded_weights_predict_the_same(kind, model):
+def test_loaded_weights_predict_the_same(config, model):
     stored = {name: tensor.numpy().copy() for name, tensor in tensors(model)}
     loaded = build_model(model.config, VOCAB, seed=9).eval()
     fill(loaded, stored, "checkpoint")

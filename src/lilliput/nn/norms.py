@@ -1,9 +1,36 @@
 """The root-mean-square norm without parameters (arXiv 1910.07467); `nn.RMSNorm` is the one with a scale."""
 
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
     """Divide x (..., D) by its root mean square."""
+    if x.device.type == "cpu":
+        return _Rms.apply(x, eps)  # type: ignore[no-any-return, no-untyped-call]
     return F.rms_norm(x, x.shape[-1:], eps=eps)
+
+
+class _Rms(torch.autograd.Function):
+    """torch's own is a chain of separate operations on a CPU: this takes half its time, forward and backward."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, eps: float) -> Tensor:
+        scale = _mean_product(x, x).add_(eps).rsqrt_()
+        y = x * scale
+        ctx.save_for_backward(y, scale)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,), (y, scale) = gradients, ctx.saved_tensors
+        along = _mean_product(gradient, y)  # the part that would only change the length
+        return torch.addcmul(gradient, y, along, value=-1).mul_(scale), None
+
+
+def _mean_product(a: Tensor, b: Tensor) -> Tensor:
+    products: Tensor = torch.linalg.vecdot(a, b)
+    return products.div_(a.shape[-1]).unsqueeze(-1)  # (..., 1)
