@@ -164,6 +164,8 @@ def test_the_fingerprint_changes_with_the_seed_and_not_with_the_weight():
         (inflection.article("umbrella"), "an umbrella"),
         (inflection.article("unicycle"), "a unicycle"),
         (inflection.article("hourglass"), "an hourglass"),
+        (inflection.article("honey pot"), "a honey pot"),
+        (inflection.article("honest"), "an honest"),
         (inflection.verb("hop"), {"": "hop", "s": "hops", "ed": "hopped", "ing": "hopping"}),
         (inflection.verb("carry"), {"": "carry", "s": "carries", "ed": "carried", "ing": "carrying"}),
         (inflection.verb("dance"), {"": "dance", "s": "dances", "ed": "danced", "ing": "dancing"}),

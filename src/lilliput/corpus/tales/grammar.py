@@ -12,13 +12,13 @@ RULES = PLOTS | {
         4| Once upon a time, in <Coined=T>, there lived @hero
         3| Long ago, in the town of <Coined=T>, there lived @hero
         2| In <Coined=T> there once lived @hero
-        1|! Far away, in <Coined=T>, there lives @hero
-        1|! This is a story from <Coined=T>, where there lives @hero
+        1|!Far away, in <Coined=T>, there lives @hero
+        1|!This is a story from <Coined=T>, where there lives @hero
     """,
     "hero": "<nature.a> and <nature> child called <child=A> <surname=Z>. @habit @song @scene@plot",
     "habit": """
         3| {A.He} [like] to <work> and to <work=W>.
-        2| Nobody [know+] how to <work=W> as <manner> as {A}.
+        2| Nobody [know] how to <work=W> as <manner> as {A}.
         2| Every day {A.he} <work.t=W>, and then {A.he} <work.t>.
         2| {A.His} house [stand] near the <air> <place>, and there {A.he} [learn] to <work=W>.
         1| {A.He} [live] next door to <nature.a> <person>, who [teach] {A.him} to <work=W>.
@@ -75,7 +75,7 @@ RULES = PLOTS | {
     """,
     "close": """
         2| The end.
-        2| And everybody sang, "{v1.^} {v2}, {v3} {v4}, {v5} {v6} {v7}, {v8} {v9}, {v10} {v11}!"
+        2| And everybody [sing], "{v1.^} {v2}, {v3} {v4}, {v5} {v6} {v7}, {v8} {v9}, {v10} {v11}!"
         2| And that is the whole story of {A} {Z} of {T.^}.
         2| And if you ever come to {T.^}, you may see {A} {Z} {W} there.
         1| Then {A} [go] to sleep <where> the <look> <spot>, and [dream] of <number> <look> <colour> <thing.s>.

@@ -164,8 +164,9 @@ def _inflect(how: str, word: str) -> Inflected:
 
 def article(phrase: str) -> str:
     """The phrase after "a" or "an", by its sound."""
-    sounds_open = phrase[0].lower() in "aeiou" and not phrase.startswith(("uni", "use", "one", "eu"))
-    return f"{'an' if sounds_open or phrase.startswith('hour') else 'a'} {phrase}"
+    silent, glides = ("hour", "honest"), ("uni", "use", "one", "eu")
+    sounds_open = phrase.startswith(silent) or phrase[0].lower() in "aeiou" and not phrase.startswith(glides)
+    return f"{'an' if sounds_open else 'a'} {phrase}"
 
 
 @cache

@@ -5,7 +5,7 @@
 PLOTS = {
     "plot": """
         3| \\n\\nOne day {A} [lose] {A.his} <look=q> <colour=c> <thing=t>, a gift from <nature.a> <person=B> called <Coined>. @lost
-        3| \\n\\nOn a <weather> day in <time> {A} [take] <look.a=q> <thing=t> to the market. @trade
+        3| \\n\\nOne day in <time> {A} [take] <look.a=q> <thing=t> to the market. @trade
         3| \\n\\nIn <time> {A} [want] to see the famous <place=P> of <town=U>. @journey
         2| \\n\\nEvery year there [be] a great <feat=f> contest in {T.^}. @contest
         2| \\n\\nAt the <air> <place=P> of {T.^} there [be] <look.a=q> <thing=t>, and everyone [love+] it. @repair
@@ -13,7 +13,7 @@ PLOTS = {
         3| \\n\\nSomewhere <where> the <look> <spot=S> in the <air> <place> {A} [find] a map. @map
         2| \\n\\nThat <time> a great storm [come] to {T.^}. @storm
         2| \\n\\n{A} [have] a friend called <child=R>, who [be] <nature> and <nature>. @quarrel
-        3| \\n\\nIt [be] in the <air> <place=P> that {A} [meet] <look.a=q> <animal=F>. @friend
+        3| \\n\\nIt [be] in the <air> <place=P> that {A} [meet] <nature.a=q> <animal=F>. @friend
         2| \\n\\n{A} [have] to choose a present for <nature.a> <person=B>, whose birthday [be] in <time>. @present
         2| \\n\\n"Somebody has been stealing our <food.s=f>!" <voice.t> the <nature> <person=B> one morning. @thief
     """,
@@ -21,7 +21,7 @@ PLOTS = {
     "search": """
         3| {A.He} [look] <where> the <look> <spot>, but [find] only <look.a> <colour> <thing>.
         2| {A.He} [search] the <air> <place> <manner>, but there [be] no {t} to be seen.
-        2| Perhaps it [be] in the <air> <place>? No, there [be] only <number> <look> <colour> <thing.s>.
+        2| Perhaps it [be] in the <air> <place>? No, there [be+] only <number> <look> <colour> <thing.s>.
         2| Then {A.he} <move.t> to the <air> <place> and [look] <where> <look.a> <spot>, without luck.
         1| Right <where> the <look> <spot> {A.he} [see] something <colour>, but it [be] just <taste.a> <food>.
     """,
@@ -62,7 +62,7 @@ PLOTS = {
     """,
     "journey": """
         1| Into a bag {A.he} [pack] <look.a=q> <thing=t>, <look.a=r> <thing=u> and <taste.a> <food=f>. @way@give_first@give_second\
-\\n\\nAt last {A.he} [reach] {U}. @sky The {P} [be] even more <look> than {A.he} [expect]. @hungry@ending
+\\n\\nAt last {A.he} [reach] {U}. @sky The {P} [be] even more <air> than {A.he} [expect]. @hungry@ending
     """,
     "give_first": """
         2| \\n\\nBy the <air> <place> {A.he} [meet] <nature.a> <person=B>, who [need] {t.a}. {A} [give] {B.him} the {q} one <manner>.
@@ -96,12 +96,12 @@ PLOTS = {
         1| {A} [ask] <nature.a> <person> for advice. "<Work>, and never give up," [be] the answer.
     """,
     "result": """
-        3| \\n\\nWhen the day [come], {A} [be] the best of <number>. The {c} {t} [be] {A.his}! {R} [be] <mood>, but [shake] {A.his} hand.
+        3| \\n\\nWhen the day [come], {A} [be] the best of <number>. The {c} {t} [belong] to {A}! {R} [be] <mood>, but [shake] {A.his} hand.
         2| \\n\\nOn the day of the contest {R} [fall] <where> the <look> <spot>. {A} [stop] to help {R.him}, and neither of them [win+] the {q} {t}. @shared
         2| \\n\\nThe winner [be] {R}. {A} [be] <mood>, but {A.he} [praise] the {c} {t} <manner>. @shared
     """,
     "shared": """
-        2| Then {R} [say], "You may play with the {t} on <time>."
+        2| Then {R} [say], "You may play with the {t} on <day>."
         1| So the {B} [bake] <taste.a> <food> for both of them.
         1| That evening {A} and {R} [eat+] <number> <taste> <food.s> together.
     """,
@@ -118,13 +118,13 @@ Then <nature.a> <person=C> [bring] <look.a> <thing=v>. @failed\\n\\n@fixed @meal
     "fixed": """
         3| Then {A} [have] an idea. {A.He} [tie] the {u} of the {B} to the {v} of the {C}, and the {q} {t} [work] again!
         2| "Let me try," {A} <voice.t> <manner>. With the {v} and <look.a> <colour> <thing> {A.he} [mend] the {q} {t}.
-        2| At last {A} [see] what [be] wrong: <taste.a> <food> [be] stuck in it. Neither the {B} nor the {C} had noticed.
+        2| At last {A} [see] what [be] wrong: <taste.a> <food> [be] stuck in it. Neither the {B} nor the {C} [notice] it.
     """,
     "visit": """
         1| Outside [stand] <nature.a> <person=B> called <Coined> from <town=U>, <mood> and <mood>, with <look.a=q> <thing=t> under one arm. @welcome @stay\\n\\nAfter <number=x> days the {B} [have] to go back to {U}. @farewell@ending
     """,
     "welcome": """
-        2| "Come in," {A} <voice.t>, and [give] {B.him} <taste.a> <food> and <look.a> <spot> to sleep on.
+        2| "Come in," {A} <voice.t>, and [give] {B.him} <taste.a> <food> and <look.a> <colour> blanket to sleep under.
         2| "May I stay?" <voice.t> the {B}. "As long as you like," {A} [say] <manner>.
         1| {A} [be] <mood> at first, but the {B} [tell] such <look> stories that {A.he} soon [laugh].
     """,
@@ -176,8 +176,8 @@ Then <nature.a> <person=C> [bring] <look.a> <thing=v>. @failed\\n\\n@fixed @meal
     """,
     "words": """
         2| "You are always so <nature=y>," {A} <voice.t>. "And you are <nature=z>!" <voice.t> {R}.
-        2| "The {t} is mine," {R} <voice.t> <manner>. "No, it is mine," {A} <voice.t>. "You are <nature=y>, and your <thing> is <look=z>!"
-        1| {R} [call] {A} <nature=y>, and {A} [call] {R} <nature=z>.
+        2| "The {t} is mine," {R} <voice.t> <manner>. "No, it is mine," {A} <voice.t>. "You are <nature=y>!" "And you are <nature=z>!"
+        1| {R} [call] {A} <nature=z>, and {A} [call] {R} <nature=y>.
     """,
     "apart": """
         2| {A} <move.t> to the <air> <place> and {R} <move.t> to the <air> <place>, both <mood>.
@@ -187,11 +187,11 @@ Then <nature.a> <person=C> [bring] <look.a> <thing=v>. @failed\\n\\n@fixed @meal
     "advice": """
         2| "I once lost <look.a> <colour> <thing>," <nature.a> <person=B> [tell] {A}, "but I never lost a friend."
         2| Then <nature.a> <person=B> [come] by. "Who is <nature> enough to say sorry?" <voice.t> the {B}.
-        1| The <nature> <person=B> [hear] of it and <voice.t>, "<Work> on <time>, {X} on <time>. Is that so hard?"
+        1| The <nature> <person=B> [hear] of it and <voice.t>, "<Work> on <day>, {X} on <day>. Is that so hard?"
     """,
     "peace": """
         2| "I am sorry that I called you {y}," {A} [say] <manner>. Soon they [be+] friends, and together they [begin+] to {V}.
-        2| "You are not {z} at all," said a letter from {R}. {A} [run] to {R.him} with the {c} {t}, and they [begin+] to {X}.
+        2| "You are not {z} at all," [say] a letter from {R}. {A} [run] to {R.him} with the {c} {t}, and they [begin+] to {X}.
         1| {A} [give] {R} <taste.a> <food>, and {R} [give] {A} the {q} {t}. The {B} [see] it and [be] <mood>.
     """,
     "friend": """
@@ -201,7 +201,7 @@ Then <nature.a> <person=C> [bring] <look.a> <thing=v>. @failed\\n\\n@fixed @meal
     "tame": """
         2| {A} [give] it <taste.a> <food=f>, and the {F} [eat] it <manner>. From then on it [get] <taste.a> <food> every day.
         2| "Do not be <mood>," {A} <voice.t>, and [wrap] the {F} in <look.a> <colour> <thing>.
-        1| "Can you speak?" {A} <voice.t>. "Only on <time>," the {F} <voice.t>, "and only about <taste> <food.s>."
+        1| "Can you speak?" {A} <voice.t>. "Only on <day>," the {F} <voice.t>, "and only about <taste> <food.s>."
     """,
     "together": """
         2| The {F} [learn] to <work>, and {A} [learn] to sleep <where> the <look> <spot>.
@@ -243,7 +243,7 @@ Then <nature.a> <person=C> [bring] <look.a> <thing=v>. @failed\\n\\n@fixed @meal
         1| {B.He} [be] so <mood> that {B.he} [begin] to <work>.
     """,
     "thief": """
-        1| "Only the <number=x> <look> ones are left." {A} [look] <manner> at the ground. There [be+] <look=q> <colour=c> tracks. \
+        1| "Only the <number=x> <taste> ones are left." {A} [look] <manner> at the ground. There [be+] <look=q> <colour=c> tracks. \
 @suspect @suspect\\n\\n@watch @caught@ending
     """,
     "suspect": """

@@ -143,8 +143,9 @@ breezy blustery thundery damp clear scorching freezing sultry hazy balmy
 
 TIMES = """
 spring summer autumn winter January February March April May June July August September October November December
-Monday Tuesday Wednesday Thursday Friday Saturday Sunday
 """
+
+DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday"
 
 NUMBERS = " ".join(map(str, range(2, 400)))
 
@@ -192,7 +193,7 @@ rain_barrel doorstep doormat porch balcony chimney gutter mailbox lamppost signp
 birdbath sandpit swing seesaw trapdoor coal_bin bread_bin flour_sack laundry_basket piano grandfather_clock birdhouse
 """
 
-WHERE = "behind under beside near inside beneath beyond above opposite around"
+WHERE = "behind under beside near inside beneath beyond above opposite"
 
 PLANTS = """
 rose daisy tulip buttercup poppy daffodil sunflower bluebell violet lily thistle nettle fern clover dandelion foxglove
@@ -234,6 +235,7 @@ KINDS = {
     "nature": ("quality", NATURES),
     "weather": ("quality", WEATHERS),
     "time": ("name", TIMES),
+    "day": ("name", DAYS),
     "number": ("quality", NUMBERS),
     "manner": ("quality", MANNERS),
     "move": ("verb", MOVES),
