@@ -209,7 +209,7 @@ def _listed(kind: str, form: str) -> _Listed:
 
 
 def _begin(text: str, at: int) -> str:
-    """The first word, with its article."""
+    """The first word there, with its article, so that a reader looks at few options."""
     word = WORD.match(text, at)
     return word[0] if word else ""
 
