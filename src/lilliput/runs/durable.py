@@ -222,7 +222,8 @@ def _primitive(
 ) -> Result:
     """Carry out one primitive unless a fault is due; "half" of an atomic one is the deed and then death."""
     if faults.due(operation, path, to, data):
-        (half or whole)()
+        with suppress(OSError):
+            (half or whole)()
         faults.die()
     try:
         return whole()

@@ -9,7 +9,6 @@ import os
 import platform
 import sys
 import time
-import weakref
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,6 +86,7 @@ class RunLock:
         """Give the lock back; the kernel does the same at any death."""
         if self.is_held:
             descriptor, self._descriptor = self._descriptor, -1
+            _held.discard(self)
             os.close(descriptor)
 
     def __enter__(self) -> Self:
@@ -157,7 +157,7 @@ def _boot_id() -> str:
     return ""
 
 
-_held: "weakref.WeakSet[RunLock]" = weakref.WeakSet()
+_held: set[RunLock] = set()
 
 
 def _let_go_in_child() -> None:

@@ -3,12 +3,14 @@
 import os
 import platform
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("lilliput", "torch", "numpy", "pydantic", "tokenizers", "tiktoken", "safetensors")
 
 
+@cache
 def provenance() -> dict[str, Any]:
     """Facts for a manifest: `commit` (None outside a checkout), `versions` by package, `machine`."""
     from importlib.metadata import PackageNotFoundError, version  # 15 ms that the lock need not wait for

@@ -1,0 +1,44 @@
+"""The kit for killed runs, handed to tests as fixtures: a test file cannot import its neighbours."""
+
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+def neighbour(name: str) -> ModuleType:
+    """A module of this folder, under a name of its own."""
+    specification = importlib.util.spec_from_file_location(f"faults_{name}", Path(__file__).with_name(f"{name}.py"))
+    assert specification is not None and specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[specification.name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder in memory where there is one: these tests ask what was synced, not whether the disk is quick."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared, prefix="lilliput-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def kit() -> ModuleType:
+    """`kit.ForkServer(file, function, preload)` and `kit.distinct_sites(calls)`; see kit.py."""
+    return neighbour("kit")
+
+
+@pytest.fixture(scope="session")
+def small_run() -> ModuleType:
+    """A run without a model, to be killed."""
+    return neighbour("small_run")
