@@ -8,7 +8,7 @@ from lilliput.tokens.mixture import PERIOD, Mixture
 WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=6)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(WEIGHTS, st.integers(0, 10**12), st.integers(20_000, 60_000))
 def test_shares_match_the_weights_within_one_per_cent_over_any_long_window(weights, start, length):
     sources, _ = Mixture(weights).locate(np.arange(start, start + length))
@@ -16,7 +16,7 @@ def test_shares_match_the_weights_within_one_per_cent_over_any_long_window(weigh
     assert np.abs(realised - np.array(weights) / sum(weights)).max() < 0.01
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(WEIGHTS)
 def test_no_prefix_runs_far_ahead_of_its_shares(weights):
     mixture = Mixture(weights)
@@ -26,7 +26,7 @@ def test_no_prefix_runs_far_ahead_of_its_shares(weights):
         assert np.abs(ahead).max() <= 1 + len(weights) / 2
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(WEIGHTS, st.integers(0, 3 * PERIOD))
 def test_each_source_is_counted_without_gaps(weights, start):
     mixture = Mixture(weights)
@@ -41,6 +41,13 @@ def test_a_source_alone_gets_every_position():
     sources, ordinals = Mixture([0.3]).locate(np.arange(PERIOD - 5, PERIOD + 5))
     assert not sources.any()
     assert ordinals.tolist() == list(range(PERIOD - 5, PERIOD + 5))
+
+
+def test_simple_weights_repeat_after_few_positions():
+    sources, ordinals = Mixture([0.25, 0.75]).locate(np.arange(8))
+    assert sorted(sources[:4]) == [0, 1, 1, 1]
+    assert sources[4:].tolist() == sources[:4].tolist()
+    assert sorted(ordinals[sources == 1]) == list(range(6))
 
 
 def test_a_tiny_weight_still_occurs_and_a_zero_weight_never_does():

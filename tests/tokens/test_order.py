@@ -10,13 +10,13 @@ from lilliput.tokens.order import hash64, permute
 KEYS = st.integers(0, 2**64 - 1)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(1, 700), KEYS)
 def test_a_permutation_visits_every_index_once(size, key):
     assert sorted(permute(np.arange(size), size, key)) == list(range(size))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.integers(1, 2**62), KEYS, st.data())
 def test_one_index_and_many_agree(size, key, data):
     indices = data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=5))
@@ -63,7 +63,7 @@ def test_an_index_outside_the_range_is_refused():
             permute(index, 10, 0)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(*2 * [st.lists(st.integers() | st.text(), max_size=4)])
 def test_different_parts_have_different_hashes(a, b):
     assert (hash64(*a) == hash64(*b)) == (a == b)

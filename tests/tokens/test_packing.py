@@ -42,7 +42,7 @@ def naive_rows(texts, width, stride):
         start += stride
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(TEXTS, st.integers(1, 20), st.data())
 def test_windows_equal_those_laid_out_position_by_position(texts, context_length, data):
     stride = data.draw(st.integers(1, context_length))
@@ -56,7 +56,7 @@ def test_windows_equal_those_laid_out_position_by_position(texts, context_length
     assert pack(shard, context_length, stride).counted() == batch.mask.sum()
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(TEXTS, st.integers(1, 20))
 def test_without_overlap_each_target_is_seen_once_and_all_bytes_are_counted(texts, context_length):
     shard = shard_of(texts)

@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lilliput.config.settings import Fatal, settings
+from lilliput.tokens.record import write_record
 from lilliput.tokens.text import well_formed
 
 BEGIN, END = 0xFE, 0xFF
+
+
+@settings
+class BytesConfig:
+    kind: Fatal[Literal["bytes"]] = "bytes"
 
 
 class ByteTokenizer:
@@ -37,4 +45,4 @@ class ByteTokenizer:
         return lengths
 
     def save(self, folder: Path) -> None:
-        """Nothing: the kind says it all."""
+        write_record(folder, "bytes", self)

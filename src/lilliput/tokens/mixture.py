@@ -6,14 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 PERIOD = 1 << 16
-"""Positions after which the schedule repeats; shares are multiples of 1 / PERIOD."""
+"""Shares are multiples of 1 / PERIOD; the schedule repeats after so many positions at most."""
 
 
 class Mixture:
     """A periodic schedule with low discrepancy: every prefix has each source's share, give or take a few."""
 
     def __init__(self, weights: Sequence[float]) -> None:
-        self.counts = _apportion(np.asarray(weights, dtype=np.float64))
+        counts = _apportion(np.asarray(weights, dtype=np.float64))
+        self.counts = counts // np.gcd.reduce(counts)
+        self.period = int(self.counts.sum())
         # The k-th of c windows of a source is due in the middle of the k-th of c equal parts of the period.
         due = np.concatenate([(np.arange(c) + 0.5) / c for c in self.counts])
         order = np.argsort(due, kind="stable")
@@ -23,12 +25,12 @@ class Mixture:
     @property
     def shares(self) -> NDArray[np.float64]:
         """(S,) realised share of each source."""
-        shares: NDArray[np.float64] = self.counts / PERIOD
+        shares: NDArray[np.float64] = self.counts / self.period
         return shares
 
     def locate(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The source of each position, and how many positions of that source come before it."""
-        period, place = np.divmod(positions, PERIOD)
+        period, place = np.divmod(positions, self.period)
         sources = self.sources[place]
         return sources, period * self.counts[sources] + self.ranks[place]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numpy.typing import NDArray
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import durable
+from lilliput.tokens.commit import commit_folder
 from lilliput.tokens.text import well_formed
 from lilliput.tokens.tokenizer import Tokenizer
 
@@ -107,16 +107,9 @@ def write_shard(
     already (another process was faster) it is opened instead. `max_tokens` cuts the last document at a whole
     character; its begin and end count.
     """
-    _remove_leftovers(folder)
-    draft = durable.scratch(folder.parent, folder.name)
-    durable.make_dir(draft, new=True)
-    try:
-        _write_files(draft, _Writer(documents, tokenizer, max_tokens), provenance or {})
-        durable.sync_dir(draft)
-        _commit(draft, folder)
-    finally:
-        if draft.exists():
-            durable.remove_tree(draft)
+    commit_folder(
+        folder, lambda draft: _write_files(draft, _Writer(documents, tokenizer, max_tokens), provenance or {})
+    )
     return Shard.open(folder)
 
 
@@ -182,22 +175,6 @@ class _Writer:
                 continue
             return ids[:keep]
         return ids[:0]
-
-
-def _commit(draft: Path, folder: Path) -> None:
-    try:
-        durable.rename(draft, folder)
-    except OSError:  # a folder with files cannot be renamed over: another process came first
-        if not folder.exists():
-            raise
-    durable.sync_dir(folder.parent)
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the drafts of this shard that dead processes left."""
-    for draft in folder.parent.glob(f".tmp-{folder.name}-*-*-*"):
-        if not psutil.pid_exists(int(draft.name.split("-")[-3])):
-            durable.remove_tree(draft)
 
 
 def _write_files(draft: Path, writer: _Writer, provenance: Mapping[str, Any]) -> None:
