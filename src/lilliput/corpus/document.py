@@ -6,6 +6,11 @@ from typing import Literal
 Part = Literal["train", "validation", "test"]
 
 
+def size(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     text: str

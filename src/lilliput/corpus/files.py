@@ -120,16 +120,15 @@ def digest(path: Path) -> tuple[int, str]:
 
 def lines(path: Path, longest: int) -> Iterator[tuple[int, bytes | None]]:
     """(byte offset, line without its line feed) of each line; None stands for a line over `longest` bytes."""
-    offset, held, lost = 0, b"", 0
+    offset, size = 0, 0
+    held: list[bytes] = []
     for block in blocks(path):
         first, *rest = block.split(b"\n")
         for part in rest:
-            line: bytes | None = held + first
-            size = lost + len(held) + len(first)
-            yield offset, None if size > longest else line
-            offset, held, lost, first = offset + size + 1, b"", 0, part
-        held += first
-        if lost + len(held) > longest:
-            lost, held = lost + len(held), b""
-    if size := lost + len(held):
-        yield offset, None if size > longest else held
+            size += len(first)
+            yield offset, None if size > longest else b"".join((*held, first))
+            offset, size, held, first = offset + size + 1, 0, [], part
+        size += len(first)
+        held = [*held, first] if size <= longest else []
+    if size:
+        yield offset, None if size > longest else b"".join(held)

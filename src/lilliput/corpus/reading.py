@@ -44,7 +44,7 @@ class Reader:
 
     def without_surrogates(self, text: str, where: str) -> str | None:
         """`text`, which may hold the lone surrogates that JSON can spell and UTF-8 cannot."""
-        if SURROGATE.search(text):
+        if not text.isascii() and SURROGATE.search(text):
             return self._invalid(f"{where}: the text holds a lone surrogate", SURROGATE.sub("\ufffd", text))
         return self.unless_blank(text)
 

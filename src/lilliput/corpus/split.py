@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lilliput.config.settings import Semantic, settings
-from lilliput.corpus.document import Document, Part
+from lilliput.corpus.document import Document, Part, size
 
 FEW = 200
 """Sets with fewer documents are divided by the rank of their hashes, so that no part is empty by chance."""
@@ -54,15 +54,14 @@ def by_tail(documents: Documents, split: SplitConfig, part: Part) -> Iterator[Do
 
     A part with a share gets at least one byte's character, if there are any.
     """
-    total = sum(len(document.text.encode()) for document in documents())
+    total = sum(size(document.text) for document in documents())
     start, stop = _bounds(total, split)[part]
     offset = 0
     for document in documents():
-        data = document.text.encode()
-        first, last = (_character(data, edge - offset) for edge in (start, stop))
-        if first < last:
-            yield Document(data[first:last].decode(), document.source, document.key, part)
-        offset += len(data)
+        length = size(document.text)
+        if text := _between(document.text, max(0, start - offset), min(length, stop - offset)):
+            yield Document(text, document.source, document.key, part)
+        offset += length
 
 
 def _bounds(total: int, split: SplitConfig) -> dict[Part, tuple[int, int]]:
@@ -76,9 +75,18 @@ def _at_least_one(total: int, share: float) -> int:
     return max(1, round(total * share)) if share else 0
 
 
+def _between(text: str, start: int, stop: int) -> str:
+    """The characters of `text` whose first byte is in [start, stop)."""
+    if start >= stop:
+        return ""
+    if text.isascii():
+        return text[start:stop]  # without two more copies of what may be hundreds of megabytes
+    data = text.encode()
+    return data[_character(data, start) : _character(data, stop)].decode()
+
+
 def _character(data: bytes, position: int) -> int:
-    """The start of the character that holds byte `position`, within the document."""
-    position = min(max(position, 0), len(data))
+    """The start of the character that holds byte `position`."""
     while 0 < position < len(data) and data[position] & 0xC0 == 0x80:
         position -= 1
     return position

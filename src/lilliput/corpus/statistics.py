@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from lilliput.corpus.catalog import part_of
-from lilliput.corpus.document import Document, Part
+from lilliput.corpus.document import Document, Part, size
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import limited
@@ -69,7 +69,7 @@ def _part(documents: Iterable[Document], encode: Callable[[str], Sequence[int]] 
 
 
 def _count(text: str, encode: Callable[[str], Sequence[int]] | None) -> Counts:
-    return Counts(1, len(text.encode()), len(text), len(text.split()), len(encode(text)) if encode else None)
+    return Counts(1, size(text), len(text), len(text.split()), len(encode(text)) if encode else None)
 
 
 def quantiles(lengths: Iterable[int]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from pydantic import Field
 
 from lilliput.config.settings import Semantic, settings
-from lilliput.corpus.document import Document, Part
+from lilliput.corpus.document import Document, Part, size
 from lilliput.corpus.reading import Reader
 
 
@@ -52,13 +52,13 @@ def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
         if entry.max_samples is not None and number == entry.max_samples:
             return
         if left is not None:
-            data = document.text.encode()
-            if len(data) > left:
+            length = size(document.text)
+            if length > left:
                 if number == 0:
-                    head = data[:left].decode("utf-8", "ignore")
+                    head = document.text.encode()[:left].decode("utf-8", "ignore")
                     yield Document(head, document.source, document.key, document.part)
                 return
-            left -= len(data)
+            left -= length
         yield document
 
 

@@ -15,6 +15,14 @@ LONGEST = 64 << 20
 """Bytes of the longest line."""
 
 
+def _not_json(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not JSON")
+
+
+DECODER = json.JSONDecoder(parse_constant=_not_json)
+"""Strict: Python's own accepts NaN and Infinity."""
+
+
 @settings
 class JsonlSource(Entry):
     kind: Literal["jsonl"] = "jsonl"
@@ -41,8 +49,9 @@ def read_jsonl(
     path: Path, column: str, reader: Reader, source: str, name: str, part: Part | None = None
 ) -> Iterator[Document]:
     """The documents of one .jsonl file; the key of each is its line number."""
+    place = shown(path)
     for number, (offset, data) in enumerate(lines(path, LONGEST), 1):
-        text = _document(data, column, reader, f"{shown(path)}: line {number} (byte {offset})", offset)
+        text = _document(data, column, reader, f"{place}: line {number} (byte {offset})", offset)
         if text is not None:
             yield Document(text, source, f"{name}:{number}", part)
 
@@ -61,7 +70,7 @@ def _document(data: bytes | None, column: str, reader: Reader, where: str, offse
 
 
 def _column(line: str, column: str) -> str:
-    row = json.loads(line, parse_constant=_not_json)
+    row = DECODER.decode(line)
     if not isinstance(row, dict):
         raise ValueError("not an object")
     if column not in row:
@@ -70,7 +79,3 @@ def _column(line: str, column: str) -> str:
     if not isinstance(text, str):
         raise ValueError(f"the column `{column}` is no text")
     return text
-
-
-def _not_json(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not JSON")

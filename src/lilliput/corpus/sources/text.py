@@ -74,8 +74,11 @@ def divided(path: Path, divide: Divide) -> Iterator[tuple[int, bytes]]:
         if len(held) > LONGEST:
             cause = f"{shown(path)}: the document at byte {offset} is longer than {LONGEST >> 20} MiB"
             raise LilliputError(cause, "divide it by lines `<|endoftext|>`, or into files", Exit.CONTENT)
-    last = SEPARATOR.search(held + b"\n", scanned) if divide == "separator" else None
-    if rest := _before(last, held, divide) if last else bytes(held):
+    held += b"\n"  # so that a separator may end the file
+    last = SEPARATOR.search(held, scanned) if divide == "separator" else None
+    rest = _before(last, held, divide) if last else bytes(memoryview(held)[:-1])
+    held.clear()
+    if rest:
         yield offset, rest
 
 
