@@ -5,7 +5,6 @@ A command is one file and one line: `cli/x.py` with a function (or a `typer.Type
 or a room, and prints with `cli/terminal.py`. It may return an `Exit`; its docstring ends with an example.
 """
 
-import errno
 import importlib
 import os
 import sys
@@ -20,6 +19,7 @@ from lilliput.config.nearest import did_you_mean
 COMMANDS = {
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
     "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, stats"),
+    "runs": ("lilliput.cli.runs:app", "list runs with their status, show one, verify every byte of one"),
     "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),
 }
@@ -105,19 +105,14 @@ def _failure(error: BaseException) -> LilliputError | None:
     if isinstance(error, KeyboardInterrupt):
         return None
     reason = (str(error).splitlines() or [""])[0]
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return LilliputError(f"{_where(error)}no space is left", "free some space and start again", Exit.DISK_FULL)
     if isinstance(error, OSError):
-        cause = f"{_where(error)}{(error.strerror or reason or type(error).__name__).lower()}"
-        return LilliputError(cause, "check the path, its permissions and the disk", Exit.IO)
+        from lilliput.runs.durable import explain
+
+        return explain(error)
     if _is_out_of_memory(error, reason):
         return LilliputError("out of memory", "make `training.micro_batch_size` or the model smaller", Exit.MEMORY)
     cause = f"a fault in lilliput: {type(error).__name__}: {reason}"
     return LilliputError(cause, "run again with --debug and report what it shows", Exit.BUG)
-
-
-def _where(error: OSError) -> str:
-    return f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
 
 
 def _is_out_of_memory(error: Any, reason: str) -> bool:

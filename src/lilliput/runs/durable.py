@@ -42,8 +42,8 @@ class FileRecord:
 
 def explain(error: OSError) -> LilliputError:
     """What an error of the file system means to a person."""
-    place = f" at {error.filename}" if error.filename else ""
-    cause = f"{(error.strerror or str(error)).lower()}{place}"
+    place = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
+    cause = place + (error.strerror or " ".join(str(error).split()) or type(error).__name__).lower()
     if error.errno in FULL:
         return LilliputError(cause, "free some space and resume; everything committed is intact", Exit.DISK_FULL)
     if isinstance(error, FileNotFoundError):

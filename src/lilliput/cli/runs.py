@@ -1,0 +1,90 @@
+"""`lilliput runs`: list runs with their true status, show one, verify every byte of one."""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from lilliput.cli.parsing import group
+from lilliput.cli.terminal import note, say, say_json, say_table
+from lilliput.config.errors import Exit
+
+app = group("List runs, show one, verify one.", example="lilliput runs list")
+
+Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
+Word = Annotated[str, typer.Argument(metavar="RUN", help="a run's name, or the path of its directory")]
+
+
+@app.command("list")
+def list_runs(json: Json = False) -> None:
+    """Every run with its status, last step and last loss.
+
+    Example: lilliput runs list --json
+    """
+    from lilliput.runs.ledger import listing
+    from lilliput.runs.run import runs_root
+
+    entries = listing(runs_root())
+    if json:
+        say_json([asdict(entry) for entry in entries])
+        return
+    if not entries:
+        note(f"no runs in {runs_root()}")
+        return
+    rows = [(entry.name, entry.status, entry.step, _decimals(entry.loss), _day(entry.created)) for entry in entries]
+    say_table(("run", "status", "step", "loss", "begun"), rows)
+    for entry in entries:
+        if entry.problem:
+            note(f"{entry.name}: {entry.problem}")
+
+
+@app.command()
+def show(run: Word, json: Json = False) -> None:
+    """One run: its status, checkpoints, what made it, and how it ended.
+
+    Example: lilliput runs show lab-verdict
+    """
+    from lilliput.runs.ledger import entry
+    from lilliput.runs.run import Run
+
+    opened = Run.open(run)
+    found: dict[str, Any] = {**asdict(entry(opened)), **asdict(opened.state), "made": opened.facts}
+    if json:
+        say_json(found)
+        return
+    for name, value in found.items():
+        say(f"{name:<12}{_line(value)}")
+
+
+@app.command()
+def verify(run: Word, json: Json = False) -> Exit | None:
+    """Hash every checkpoint again and check the logs; exit code 65 if anything is not as it was written.
+
+    Example: lilliput runs verify lab-verdict
+    """
+    from lilliput.runs.audit import verify_run
+    from lilliput.runs.run import Run
+
+    findings = verify_run(Run.open(run))
+    if json:
+        say_json({"run": run, "findings": findings})
+    else:
+        say("\n".join(findings) or f"{run}: every byte is as it was written")
+    return Exit.CONTENT if findings else None
+
+
+def _decimals(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _day(moment: float | None) -> str:
+    return "" if moment is None else datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M")
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_line(entry)}" for name, entry in value.items() if entry is not None)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else str(value)
