@@ -65,7 +65,7 @@ def server(tmp_path, monkeypatch):
 def story(server, monkeypatch):
     """A published set of one file on the loopback server."""
     server.pages["/story.txt"] = STORY
-    remote = Web(f"{server.url}/story.txt", hashlib.sha256(STORY).hexdigest())
+    remote = Web(f"{server.url}/story.txt", len(STORY), hashlib.sha256(STORY).hexdigest())
     file = File(None, "story.txt", remote, "stories/story.txt")
     monkeypatch.setitem(PUBLISHED, "story", Published("a story", "none", len(STORY), "loopback", (file,)))
     return server
@@ -82,8 +82,9 @@ def test_a_set_is_downloaded_once_and_recorded(story):
     assert sorted(path.name for path in found.path.parent.iterdir()) == ["story.txt", "story.txt.json"]
 
 
-def test_other_content_than_the_pinned_one_is_refused_and_nothing_stays(story):
-    story.pages["/story.txt"] = b"<html>sign in</html>"
+@pytest.mark.parametrize("page", [b"<html>sign in</html>", STORY * 100_000])
+def test_other_content_than_the_pinned_one_is_refused_and_nothing_stays(story, page):
+    story.pages["/story.txt"] = page
     with pytest.raises(LilliputError, match="other content than expected") as failure:
         locate("story")
     assert failure.value.code == Exit.CONTENT

@@ -1,5 +1,6 @@
 import gzip
 import os
+import sys
 
 import pytest
 
@@ -49,6 +50,7 @@ def test_what_is_missing_or_no_file_is_named_with_its_exit_code(tmp_path):
         assert "\n" not in failure.value.cause
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in this file system")
 def test_a_pipe_or_a_loop_of_links_is_refused_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.txt")
     (tmp_path / "loop.txt").symlink_to("loop.txt")
@@ -58,6 +60,7 @@ def test_a_pipe_or_a_loop_of_links_is_refused_without_waiting(tmp_path):
         assert failure.value.code == Exit.IO
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
 def test_names_that_are_no_utf8_or_hold_line_feeds_read_and_print_on_one_line(tmp_path):
     for name in ("bad\udcff.txt", "two\nlines.txt"):
         (tmp_path / name).write_text("text")

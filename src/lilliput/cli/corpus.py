@@ -35,8 +35,11 @@ def get(name: Annotated[str, typer.Argument(help="a name from `lilliput corpus l
 
     Example: lilliput corpus get shakespeare
     """
-    from lilliput.corpus.listing import files_of
+    from lilliput.corpus.listing import files_of, listing
 
+    for entry in listing():
+        if entry.name == name and entry.here == "no" and entry.size:
+            note(f"{name}: about {entry.size:,} bytes of text from {entry.origin}")
     sizes = {str(path): path.stat().st_size for path in files_of(name)}
     if json:
         say_json([{"path": path, "bytes": size} for path, size in sizes.items()])

@@ -35,7 +35,7 @@ def from_web(remote: Web, path: Path, missing: str, action: str) -> Fetched:
     Raises LilliputError: UNAVAILABLE, or CONTENT where other bytes came than the pinned ones.
     """
     temporary = durable.scratch(path.parent, path.name)
-    record = durable.write_new(temporary, _body(remote.url, missing, action))
+    record = durable.write_new(temporary, _body(remote, missing, action))
     if record.sha256 != remote.sha256:
         durable.remove(temporary)
         cause = f"{remote.url} sent other content than expected: {record.size:,} bytes, sha256 {record.sha256[:16]}"
@@ -45,17 +45,20 @@ def from_web(remote: Web, path: Path, missing: str, action: str) -> Fetched:
     return Fetched(remote.url, remote.sha256, record.size, record.sha256)
 
 
-def _body(url: str, missing: str, action: str) -> Iterator[bytes]:
+def _body(remote: Web, missing: str, action: str) -> Iterator[bytes]:
+    """What the server sends, up to one byte more than expected: an endless answer ends, too."""
+    left = remote.size + 1
     try:
-        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-            while block := answer.read(BLOCK):
+        with urllib.request.urlopen(remote.url, timeout=SECONDS) as answer:
+            while block := answer.read(min(BLOCK, left)):
+                left -= len(block)
                 yield block
-            if answer.length:
+            if left and answer.length:
                 raise http.client.IncompleteRead(b"", answer.length)
     except (OSError, http.client.HTTPException) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it is the answer, too, and holds the connection
-        raise _unavailable(missing, url, error, action) from None
+        raise _unavailable(missing, remote.url, error, action) from None
 
 
 def _unavailable(missing: str, place: str, error: Exception, action: str) -> LilliputError:

@@ -16,6 +16,7 @@ class Web:
     """A file at an address whose content is known."""
 
     url: str
+    size: int
     sha256: str
 
 
@@ -72,10 +73,12 @@ def _one(name: str, remote: Web, local: str) -> tuple[File, ...]:
 
 _VERDICT = Web(
     "https://raw.githubusercontent.com/rasbt/LLMs-from-scratch/main/ch02/01_main-chapter-code/the-verdict.txt",
+    20_479,
     "b41e41a68f0398a3154ae69e2e4c0e2694e17fe0d66730536837f1b01935b31f",
 )
 _SHAKESPEARE = Web(
     "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",
+    1_115_394,
     "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
 )
 _STORIES = "roneneldan/TinyStories"
@@ -91,14 +94,14 @@ PUBLISHED: dict[str, Published] = {
     "verdict": Published(
         "The Verdict, a story by Edith Wharton (1908)",
         "public domain",
-        20_479,
+        _VERDICT.size,
         "github: rasbt/LLMs-from-scratch",
         _one("the-verdict.txt", _VERDICT, "the_verdict/the-verdict.txt"),
     ),
     "shakespeare": Published(
         "tiny shakespeare: 40,000 lines from the plays",
         "public domain",
-        1_115_394,
+        _SHAKESPEARE.size,
         "github: karpathy/char-rnn",
         _one("input.txt", _SHAKESPEARE, "tiny_shakespeare/input.txt"),
     ),

@@ -3,6 +3,7 @@
 import codecs
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import Literal
 
 from lilliput.config.errors import Exit, LilliputError
@@ -17,7 +18,7 @@ DROPPED_BLANK = "blank"
 @settings
 class Reading:
     encoding: Semantic[Literal["utf-8", "latin-1"]] = "utf-8"
-    """How text files are encoded; .jsonl files are always UTF-8."""
+    """How your own text files are encoded; .jsonl files and published sets are always UTF-8."""
     invalid_utf8: Semantic[Literal["refuse", "replace", "skip"]] = "refuse"
     """What to do with bytes that are no UTF-8: refuse naming the byte, replace by U+FFFD, skip the document."""
     malformed: Semantic[Literal["refuse", "skip"]] = "refuse"
@@ -30,6 +31,10 @@ class Reader:
     def __init__(self, reading: Reading, dropped: Counter[str] | None = None) -> None:
         self.reading = reading
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
+
+    def in_utf8(self) -> "Reader":
+        """The same reader for files whose encoding is not for a recipe to say; it shares the counts."""
+        return Reader(replace(self.reading, encoding="utf-8"), self.dropped)
 
     def text(self, data: bytes, where: str, offset: int) -> str | None:
         """The text of one document that starts at byte `offset` of `where`; None where it is left out."""

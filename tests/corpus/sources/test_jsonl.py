@@ -29,6 +29,10 @@ def test_the_text_column_is_a_setting(tmp_path):
     assert texts(written(tmp_path, '{"text": "no", "story": "yes"}', text_column="story")) == ["yes"]
 
 
+def test_json_lines_are_utf8_whatever_the_encoding_of_text_files_is(tmp_path):
+    assert texts(written(tmp_path, '{"text": "ä"}'), encoding="latin-1") == ["ä"]
+
+
 BAD = {
     "no json": "{",
     "an array": "[]",

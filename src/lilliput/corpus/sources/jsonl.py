@@ -49,7 +49,7 @@ def read_jsonl(
     path: Path, column: str, reader: Reader, source: str, name: str, part: Part | None = None
 ) -> Iterator[Document]:
     """The documents of one .jsonl file; the key of each is its line number."""
-    place = shown(path)
+    place, reader = shown(path), reader.in_utf8()
     for number, (offset, data) in enumerate(lines(path, LONGEST), 1):
         text = _document(data, column, reader, f"{place}: line {number} (byte {offset})", offset)
         if text is not None:

@@ -44,7 +44,8 @@ class PublishedSource(Entry):
             if ".jsonl" in found.path.suffixes:
                 yield from read_jsonl(found.path, "text", reader, self.name, name, found.part)
             else:
-                yield from read_text(found.path, PUBLISHED[self.name].divide, reader, self.name, name, found.part)
+                divide = PUBLISHED[self.name].divide
+                yield from read_text(found.path, divide, reader.in_utf8(), self.name, name, found.part)
 
     def fingerprint(self, part: Part | None = None) -> str:
         return hashed(self, (digest(found.path)[1] for found in locate(self.name, part)))
