@@ -11,7 +11,10 @@ from typing import Any
 from lilliput.runs import durable
 from lilliput.runs.damage import Damaged
 
-CLOCK_KEYS = ("time", "seconds", "tokens_per_s", "mfu", "data_wait", "memory")
+CLOCK_KEYS = (
+    *("time", "seconds", "tokens_per_s", "updates_per_s", "micro_steps_per_s"),
+    *("mfu", "data_wait", "memory", "memory_total"),
+)
 """What the clock and the machine decide; everything else of two identical runs is identical."""
 
 

@@ -86,6 +86,14 @@ class Run:
         return run
 
     @classmethod
+    def exists(cls, word: str) -> bool:
+        """True if `word` is the name or path of a run."""
+        try:
+            return not cls(_place(word)).is_new
+        except LilliputError:
+            return False
+
+    @classmethod
     def _take(cls, path: Path, resume: bool) -> Self:
         run = cls(path)
         try:

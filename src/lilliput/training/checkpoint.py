@@ -29,6 +29,7 @@ DTYPES = {
 
 State = dict[str, Any]
 Commit = Callable[[int, Write, Mapping[str, Any]], Path]
+"""`Run.commit`, or `runs.checkpoints.commit` of a folder."""
 
 
 def save(
@@ -65,19 +66,26 @@ def save(
 
 
 def load(
-    path: Path, model: LanguageModel, optimizer: Optimizer | None = None, *, tokenizer: str | None = None
+    path: Path,
+    model: LanguageModel,
+    optimizer: Optimizer | None = None,
+    *,
+    tokenizer: str | None = None,
+    weights_only: bool = False,
 ) -> State:
     """Fill a model, and the optimizer built over it, from an intact checkpoint; returns what `save` was given.
 
-    Without `optimizer` only the weights are taken. Raises `Damaged`, and `LilliputError` (content) for a checkpoint
-    of another family, vocabulary or tokenizer; nothing is changed then.
+    With `weights_only`, or without `optimizer`, the optimizer's state stays what it is. Raises `Damaged`, and
+    `LilliputError` (content) for a checkpoint of another family, vocabulary or tokenizer; nothing is changed then.
     """
     files = verify(path)["files"]
     state: State = json.loads((path / STATE).read_bytes())
     _refuse_foreign(path, state, model, tokenizer)
     with read_tensors(path / MODEL, sha256=files[MODEL]["sha256"]) as found:
-        if optimizer is None:
+        if optimizer is None or weights_only:
             weights.fill(model, found, str(path))
+            if optimizer is not None:
+                optimizer.weights.load(lambda name: torch.from_numpy(found[name]))
             return state
         with read_tensors(path / OPTIMIZER, sha256=files[OPTIMIZER]["sha256"]) as buffers:
             optimizer.check({key: entry.shape for key, entry in buffers.entries.items()})

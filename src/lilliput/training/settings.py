@@ -27,7 +27,8 @@ class LengthConfig:
         given = [name for name in ("steps", "epochs", "tokens", "minutes") if getattr(self, name) is not None]
         if len(given) != 1:
             found = " and ".join(given) if given else "none of them"
-            raise ValueError(f"needs exactly one of steps, epochs, tokens and minutes, and has {found}")
+            whole = "; `training.length={steps: 100}` replaces it whole" if given else ""
+            raise ValueError(f"needs exactly one of steps, epochs, tokens and minutes, and has {found}{whole}")
 
     def describe(self) -> str:
         """As a person says it: `3 epochs, or until the loss is below 0.3`."""
@@ -38,7 +39,7 @@ class LengthConfig:
 
 @settings
 class TrainingConfig:
-    length: LengthConfig = LengthConfig(epochs=1)
+    length: LengthConfig
     context_length: Semantic[int] = Field(default=256, ge=1)
     """Tokens per training sequence."""
     batch_size: Semantic[int] = Field(default=16, ge=1)

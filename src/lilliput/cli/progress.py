@@ -1,0 +1,53 @@
+"""Events as a person sees them: a bar on a terminal, time-stamped lines elsewhere."""
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from lilliput.cli.terminal import printable
+from lilliput.stages.events import Event, Finished, Sampled, Stepped, line, perplexity
+
+
+def show(events: Iterable[Event]) -> Finished | None:
+    """Print events to stderr as they come; return the one that says how training ended."""
+    return _bar(events) if sys.stderr.isatty() else _lines(events)
+
+
+def _lines(events: Iterable[Event]) -> Finished | None:
+    last = None
+    for event in events:
+        print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {printable(line(event))}", file=sys.stderr, flush=True)
+        last = event if isinstance(event, Finished) else last
+    return last
+
+
+def _bar(events: Iterable[Event]) -> Finished | None:
+    console = Console(stderr=True, highlight=False)
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeElapsedColumn(),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+    ]
+    last = None
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
+        task: TaskID | None = None
+        for event in events:
+            if isinstance(event, Stepped):
+                if task is None:
+                    task = bar.add_task("training", total=event.total)
+                rate = f" {event.clock['tokens_per_s']:,.0f} tok/s" if "tokens_per_s" in event.clock else ""
+                text = f"loss {event.loss:.4f} ppl {perplexity(event.loss):.2f}{rate}"
+                bar.update(task, completed=event.step, total=event.total, description=text)
+            elif isinstance(event, Sampled):
+                console.print(f"  [dim]step {event.step}[/dim] ", end="")
+                console.print(printable(event.prompt + event.text), markup=False, style="italic")
+            else:
+                console.print(printable(line(event)), markup=False)
+            last = event if isinstance(event, Finished) else last
+    return last

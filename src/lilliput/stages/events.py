@@ -1,0 +1,131 @@
+"""What a stage tells its caller while it works, and the one line of text that each event is."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Data is ready: what the run will see."""
+
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """An update that the rhythm shows; the log holds every one."""
+
+    step: int
+    total: int
+    epoch: float
+    loss: float
+    """Nats per target token: the mean over the updates since the line before."""
+    bpb: float
+    lr: float
+    grad_norm: float
+    clock: Mapping[str, Any] = field(default_factory=dict)
+    """What depends on the clock: rates, memory, shares of time."""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Auxiliary losses and monitors, by name."""
+
+
+@dataclass(frozen=True)
+class Validated:
+    step: int
+    name: str
+    """The validation set's name."""
+    loss: float
+    ppl: float
+    bpb: float
+    accuracy: float
+    targets: int
+    best: bool = False
+    """The lowest loss of the first set so far."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    step: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Saved:
+    step: int
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Warned:
+    message: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    step: int
+    total: int
+    reason: str
+    """Why training ended: length, until_loss, early_stop, stopped."""
+    seconds: float
+    """Of training in this process."""
+
+
+Event = Prepared | Stepped | Validated | Sampled | Saved | Warned | Finished
+
+
+def perplexity(loss: float) -> float:
+    """exp(loss), infinite where it overflows."""
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def gigabytes(count: float) -> str:
+    return f"{count / 1e9:.1f}GB"
+
+
+def line(event: Event) -> str:
+    """The event as one line, as `train.log` and plain terminals show it."""
+    match event:
+        case Prepared(lines):
+            return " · ".join(lines)
+        case Stepped():
+            return _stepped(event)
+        case Validated():
+            best = " best" if event.best else ""
+            return (
+                f"step {event.step} validation {event.name} loss={event.loss:.4f} bpb={event.bpb:.4f} "
+                f"ppl={event.ppl:.2f} accuracy={event.accuracy:.3f} targets={event.targets}{best}"
+            )
+        case Sampled(step, prompt, text):
+            return f"step {step} sample {prompt!r} -> {text!r}"
+        case Saved():
+            return f"step {event.step} saved ({event.reason}) in {event.seconds:.2f}s"
+        case Warned(message):
+            return f"warning: {message}"
+        case Finished():
+            return f"finished at step {event.step}/{event.total}: {event.reason} ({event.seconds:.1f}s of training)"
+
+
+def _stepped(event: Stepped) -> str:
+    words = [
+        f"step {event.step}/{event.total}",
+        f"epoch {event.epoch:.2f}",
+        f"loss={event.loss:.4f}",
+        f"bpb={event.bpb:.4f}",
+        f"ppl={perplexity(event.loss):.2f}",
+        f"lr={event.lr:.3g}",
+        f"grad_norm={event.grad_norm:.3f}",
+    ]
+    words += [f"{name}={value:.4f}" for name, value in event.extra.items()]
+    clock = event.clock
+    if "updates_per_s" in clock:
+        words += [f"updates/s={clock['updates_per_s']:.2f}", f"micro-steps/s={clock['micro_steps_per_s']:.2f}"]
+        words += [f"tok/s={clock['tokens_per_s']:,.0f}"]
+    if clock.get("mfu") is not None:
+        words += [f"mfu={100 * clock['mfu']:.0f}%"]
+    if "memory" in clock:
+        words += [f"mem={gigabytes(clock['memory'])}/{gigabytes(clock['memory_total'])}"]
+    return " ".join(words)

@@ -1,0 +1,99 @@
+"""Documents become token shards, once: content-addressed, so a changed input never meets a stale cache."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from hashlib import sha256
+from typing import Any
+
+from pydantic import Field
+
+from lilliput.config.load import dump
+from lilliput.config.settings import Fatal, Safe, settings
+from lilliput.corpus.catalog import read, read_whole
+from lilliput.corpus.document import Part
+from lilliput.corpus.reading import Reading
+from lilliput.corpus.sources import Source
+from lilliput.corpus.split import SplitConfig
+from lilliput.runs import stop
+from lilliput.runs.home import shards
+from lilliput.tokens.shards import FORMAT, Shard, write_shard
+from lilliput.tokens.tokenizer import Tokenizer
+
+
+@settings
+class DataConfig(Reading):
+    """What a run reads, and how it is divided."""
+
+    sources: Fatal[tuple[Source, ...]] = Field(min_length=1)
+    """Where text comes from: a name, a path, or a list of entries with weights and limits."""
+    split: SplitConfig = SplitConfig()
+    stride: Fatal[int | None] = Field(default=None, ge=1)
+    """Tokens between the beginnings of two windows; the context length where it is null."""
+    workers: Safe[int] = Field(default=0, ge=0)
+    """Threads that make batches ready before they are needed; 0 = none."""
+    prefetch: Safe[int] = Field(default=2, ge=1)
+    """Batches that a worker keeps ready."""
+
+
+@settings
+class ValidationConfig:
+    sources: Fatal[tuple[Source, ...]] = ()
+    """Validation sets of their own, each by its name; without any, the validation parts of `data.sources`."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Shards of a run: one per source for training, one per validation set."""
+
+    train: list[Shard]
+    weights: list[float]
+    """Shares of training tokens."""
+    validation: dict[str, Shard]
+
+    def names(self) -> list[str]:
+        """The hashes of all content, in order."""
+        return [str(shard.folder.name) for shard in (*self.train, *self.validation.values()) if shard.folder]
+
+
+def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokenizer) -> Data:
+    """Write the shards that are not there yet; open all."""
+    train = [_shard([source], config, "train", tokenizer) for source in config.sources]
+    if validation.sources:
+        held_out = {s.label: _shard([s], config, None, tokenizer) for s in validation.sources}
+    elif config.split.validation > 0:
+        held_out = {"validation": _shard(config.sources, config, "validation", tokenizer)}
+    else:
+        held_out = {}
+    return Data(train, [source.weight for source in config.sources], held_out)
+
+
+def texts(sources: Sequence[Source], config: DataConfig, part: Part | None) -> Iterator[tuple[int, str]]:
+    """Pairs (source number, text) of a part, or of sources that serve whole as a validation set; streaming."""
+    documents = read_whole(sources, config) if part is None else read(sources, config.split, config, part)
+    for number, document in documents:
+        stop.yield_point()
+        yield number, document.text
+
+
+def _shard(sources: Sequence[Source], config: DataConfig, part: Part | None, tokenizer: Tokenizer) -> Shard:
+    """The shard of a part of some sources; written when its content is met for the first time."""
+    provenance = {
+        "format": FORMAT,
+        "part": part,
+        "tokenizer": tokenizer.fingerprint,
+        "split": dump(config.split) if part else None,
+        "reading": {f.name: getattr(config, f.name) for f in fields(Reading)},
+        "sources": [source.fingerprint() for source in sources],
+    }
+    folder = shards() / key(provenance)
+    if folder.exists():
+        return Shard.open(folder)
+    limit = sources[0].max_tokens if part == "train" else None
+    named = {**provenance, "text": [source.provenance() for source in sources]}
+    return write_shard(folder, texts(sources, config, part), tokenizer, max_tokens=limit, provenance=named)
+
+
+def key(value: Any) -> str:
+    """A name for content: sha256 over its canonical JSON."""
+    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

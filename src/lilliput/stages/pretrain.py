@@ -1,0 +1,224 @@
+"""Pretraining: model, optimiser, batches and checkpoint put together for `fit`."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lilliput.config.load import dump
+from lilliput.models.contract import LanguageModel
+from lilliput.models.weights import build_model, counts
+from lilliput.optim import Optimizer, build_optimizer
+from lilliput.optim.schedules import multiplier, warmup_steps
+from lilliput.runs.run import Run
+from lilliput.stages.events import Event, Prepared, Warned
+from lilliput.stages.fit import Job, Progress, fit
+from lilliput.stages.prepare import Data
+from lilliput.stages.recipe import Recipe
+from lilliput.tokens.batch import Batch
+from lilliput.tokens.batches import Batches, validation_batches
+from lilliput.tokens.tokenizer import Tokenizer
+from lilliput.training import calibration, checkpoint, parallel
+from lilliput.training.compilation import compile_model
+from lilliput.training.loading import Loader
+from lilliput.training.loop import Step, train
+from lilliput.training.memory import checkpoint_activations
+from lilliput.training.meter import Meter
+from lilliput.training.precision import LossScale, Precision, check
+from lilliput.training.settings import total_steps
+
+VALIDATION_TOKENS = 8192
+"""Tokens that are scored at once: what fits beside a model in training."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What training works on."""
+
+    recipe: Recipe
+    tokenizer: Tokenizer
+    data: Data
+    device: torch.device
+    precision: Precision
+    model: LanguageModel
+    optimizer: Optimizer
+    scale: LossScale | None
+    batches: Batches
+
+
+def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iterator[Event]:
+    """Train the run that `recipe` describes, whose lock is held, from its newest intact state to its end."""
+    parts = build(recipe, tokenizer, data)
+    progress, notes = _take_over(run, parts)
+    yield from (Warned(note) for note in notes)
+    if recipe.training.compile:
+        compile_model(parts.model)
+    if not progress.total:
+        progress.total = _length(parts)
+    yield Prepared(tuple(_summary(parts, progress.total)))
+    if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
+        yield Warned("warm-up takes more than a fifth of the run")
+    options = {"total": progress.total, "workers": recipe.data.workers, "prefetch": recipe.data.prefetch}
+    with Loader(parts.batches.batch, **options) as loader:
+        yield from fit(_job(run, parts, loader), progress)
+
+
+def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
+    """Everything but the state: the model of the seed, its optimiser, the stream of batches."""
+    training = recipe.training
+    device = parallel.choose_device(training.device)
+    precision = check(training.precision, device)
+    parallel.use_threads(training.threads)
+    parallel.use_determinism(training.deterministic, device)
+    model = build_model(recipe.model, tokenizer.size, recipe.seed).to(device)
+    optimizer = build_optimizer(model, recipe.optim, precision.weights)
+    if training.activation_checkpointing:
+        checkpoint_activations(model)
+    batches = Batches(
+        data.train,
+        data.weights,
+        seed=recipe.seed,
+        batch_size=training.batch_size,
+        context_length=training.context_length,
+        stride=recipe.data.stride,
+        lengths=tokenizer.lengths(),
+    )
+    return Parts(recipe, tokenizer, data, device, precision, model, optimizer, precision.scaler(), batches)
+
+
+def _length(parts: Parts) -> int:
+    """Updates of the run; minutes are turned into updates by a measurement that leaves no trace."""
+    training, batches = parts.recipe.training, parts.batches
+    rate = None
+    if training.length.minutes is not None:
+        rate = calibration.steps_per_minute(
+            parts.model, parts.optimizer, batches.batch, training, seed=parts.recipe.seed
+        )
+    return total_steps(
+        training.length,
+        steps_per_epoch=batches.windows / training.batch_size,
+        tokens_per_step=batches.targets_per_epoch / batches.windows * training.batch_size,
+        steps_per_minute=rate,
+    )
+
+
+def _job(run: Run, parts: Parts, loader: Loader) -> Job:
+    recipe, model = parts.recipe, parts.model
+    meter = Meter(
+        parts.device,
+        flops_per_token=model.flops_per_token(recipe.training.context_length),
+        peak=calibration.peak(parts.device, parts.precision),
+        waited=lambda: loader.waited,
+    )
+    return Job(
+        run=run,
+        model=model,
+        tokenizer=parts.tokenizer,
+        rhythm=recipe.rhythm,
+        samples=recipe.samples,
+        seed=recipe.seed,
+        steps=partial(_steps, parts, loader),
+        epoch=parts.batches.epoch,
+        validation=_validation(parts),
+        save=partial(_save, run, parts),
+        meter=meter,
+        until_loss=recipe.training.length.until_loss,
+    )
+
+
+def _steps(parts: Parts, loader: Loader, progress: Progress) -> Iterator[Step]:
+    recipe = parts.recipe
+    return train(
+        parts.model,
+        parts.optimizer,
+        loader,
+        lambda step: multiplier(recipe.schedule, step, progress.total),
+        done=progress.step,
+        total=progress.total,
+        micro_batch_size=recipe.training.micro_batch_size,
+        clip=recipe.optim.clip,
+        seed=recipe.seed,
+        precision=parts.precision,
+        scale=parts.scale,
+    )
+
+
+def _validation(parts: Parts) -> dict[str, Callable[[], Iterable[Batch]]]:
+    context = parts.recipe.training.context_length
+    size = max(1, VALIDATION_TOKENS // context)
+    return {
+        name: partial(validation_batches, shard, context, size, parts.tokenizer.lengths())
+        for name, shard in parts.data.validation.items()
+    }
+
+
+def _save(run: Run, parts: Parts, progress: Progress, reason: str) -> None:
+    """Commit a checkpoint: logs first, then the state that refers to them, then what it makes superfluous."""
+    run.metrics.sync()
+    run.samples.sync()
+    changes: dict[str, Any] = {}
+    if progress.best_step == progress.step and parts.recipe.rhythm.best_by != "none":
+        changes["best"] = {"step": progress.step, "value": progress.best, "set": next(iter(parts.data.validation))}
+    state = {
+        **asdict(progress),
+        "log_sizes": {"metrics": run.metrics.size(), "samples": run.samples.size()},
+        "scale": parts.scale.state() if parts.scale else None,
+        "model": dump(parts.recipe.model),
+    }
+    checkpoint.save(
+        run.commit,
+        progress.step,
+        parts.model,
+        parts.optimizer,
+        state,
+        tokenizer=parts.tokenizer.fingerprint,
+        manifest={"reason": reason, "rolling": reason in ("clock", "stop", "best"), **changes},
+    )
+    if changes:
+        run.update(**changes)
+    run.retain(parts.recipe.rhythm.keep)
+
+
+def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
+    """The state of the newest intact checkpoint, of the run's parent, or of nothing; logs are cut back to it."""
+    found, parent = run.newest(), run.facts.get("parent")
+    notes = [f"passed over a damaged checkpoint: {problem}" for problem in found.problems]
+    progress, sizes = Progress(), {"metrics": 0, "samples": 0}
+    if found.path is not None:
+        progress, sizes = _load(found.path, parts)
+        notes.append(f"resumed from step {progress.step}")
+    elif parent and parent["how"] == "resume":
+        progress, _ = _load(Path(parent["checkpoint"]), parts)
+        progress.best = progress.best_step = None  # the parent's best checkpoint is not this run's
+        notes.append(f"goes on from step {progress.step} of run {parent['run']}")
+    elif parent:
+        known = {"tokenizer": parts.tokenizer.fingerprint, "weights_only": True}
+        checkpoint.load(Path(parent["checkpoint"]), parts.model, parts.optimizer, **known)
+        notes.append(f"starts with the weights of step {parent['step']} of run {parent['run']}")
+    run.metrics.cut(progress.step, sizes["metrics"])
+    run.samples.cut(progress.step, sizes["samples"])
+    return progress, notes
+
+
+def _load(path: Path, parts: Parts) -> tuple[Progress, dict[str, int]]:
+    state = checkpoint.load(path, parts.model, parts.optimizer, tokenizer=parts.tokenizer.fingerprint)
+    if parts.scale and state["scale"]:
+        parts.scale.load_state(state["scale"])
+    known = {name: value for name, value in state.items() if name in Progress.__dataclass_fields__}
+    return Progress(**known), state["log_sizes"]
+
+
+def _summary(parts: Parts, total: int) -> Iterator[str]:
+    """What a person wants to know before the first update."""
+    training, shards, count = parts.recipe.training, parts.data.train, counts(parts.model)
+    tokens, spelled = sum(shard.num_tokens for shard in shards), sum(shard.bytes for shard in shards)
+    held_out = ", ".join(f"{name} {shard.num_tokens:,}" for name, shard in parts.data.validation.items())
+    yield f"{parts.recipe.model.family} with {count.total:,} parameters ({count.non_embedding:,} beside its tables)"
+    yield f"{tokens:,} training tokens of {spelled:,} bytes, vocabulary {parts.tokenizer.size:,}"
+    yield f"validation tokens: {held_out or 'none'}"
+    yield f"{total:,} updates of {training.batch_size} windows, {parts.batches.steps_per_epoch:,} an epoch"
+    means = f"micro-batches of {training.micro_batch_size}, {training.threads} threads"
+    yield f"{training.precision} on {parts.device}, {means}"

@@ -1,0 +1,102 @@
+"""The root settings of a run, and how a word on the command line becomes them."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lilliput.config import load as config
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.config.settings import Fatal, settings
+from lilliput.corpus.named import expand_sources
+from lilliput.corpus.split import expand_split
+from lilliput.models import PRESETS, ModelConfig
+from lilliput.optim import AdamWConfig, OptimConfig
+from lilliput.optim.schedules import CosineConfig, ScheduleConfig
+from lilliput.stages.fit import RhythmConfig, SamplesConfig
+from lilliput.stages.prepare import DataConfig, ValidationConfig
+from lilliput.tokens import BytesConfig, TokenizerConfig
+from lilliput.training.settings import TrainingConfig
+
+EXPANDED = {"sources": expand_sources, "split": expand_split}
+"""Keys of the data sections whose values may be written shorter than they are."""
+PACKAGED = Path(str(files("lilliput.recipes")))
+
+
+@settings
+class Recipe:
+    """Everything that decides a run."""
+
+    stage: Fatal[Literal["pretrain"]] = "pretrain"
+    """What the run does; fine-tuning and corpus building have their own."""
+    seed: Fatal[int] = Field(default=42, ge=0)
+    """The one seed: weights, order of data, dropout and samples follow from it."""
+    data: DataConfig
+    tokenizer: TokenizerConfig = BytesConfig()
+    model: ModelConfig
+    optim: OptimConfig = AdamWConfig()
+    schedule: ScheduleConfig = CosineConfig()
+    training: TrainingConfig
+    rhythm: RhythmConfig = RhythmConfig()
+    validation: ValidationConfig = ValidationConfig()
+    samples: SamplesConfig = SamplesConfig()
+
+
+def names() -> list[str]:
+    """Packaged recipes, as the command line spells them."""
+    return sorted(str(path.relative_to(PACKAGED).with_suffix("")) for path in PACKAGED.rglob("*.yaml"))
+
+
+def find_recipe(word: str) -> Path:
+    """A word that ends in .yaml, .yml or .json, or begins with `.` or `/`, is a path; any other a packaged name."""
+    if word.endswith((".yaml", ".yml", ".json")) or word.startswith((".", "/")):
+        return Path(word)
+    path = PACKAGED / f"{word}.yaml"
+    if word in names():
+        return path
+    near = difflib.get_close_matches(word, names(), n=3, cutoff=0.4) or names()
+    raise LilliputError(
+        f"there is no recipe `{word}`",
+        f"did you mean {', '.join(f'`{name}`' for name in near)}? a path to your own ends in .yaml",
+        Exit.MISSING,
+    )
+
+
+def read_recipe(word: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The checked settings of a packaged or own recipe with `key=value` overrides."""
+    path = find_recipe(word)
+    return recipe_from(config.merge(config.read(path), overrides, presets=presets()), origin=word)
+
+
+def recipe_from(tree: Mapping[str, Any], origin: str) -> Recipe:
+    """Settings of a plain tree: sources expanded, presets resolved, everything checked."""
+    tree = dict(tree)
+    for section in ("data", "validation"):
+        if isinstance(given := tree.get(section), Mapping):
+            expanded = {word: expand(given[word]) for word, expand in EXPANDED.items() if given.get(word) is not None}
+            tree[section] = {**given, **expanded}
+    recipe = config.load(Recipe, tree, origin=origin, presets=presets())
+    return _resolved(recipe, origin)
+
+
+def presets() -> dict[str, dict[str, dict[str, Any]]]:
+    return {"model": {name: config.dump(preset.config) for name, preset in PRESETS.items()}}
+
+
+def _resolved(recipe: Recipe, origin: str) -> Recipe:
+    """Values that follow from another section, and rules between sections."""
+    context = recipe.training.context_length
+    positions = recipe.model.max_positions
+    if positions is None:
+        return replace(recipe, model=replace(recipe.model, max_positions=context))
+    if positions < context:
+        raise LilliputError(
+            f"{origin}: model.max_positions: {positions} is shorter than training.context_length, {context}",
+            f"set model.max_positions={context} or training.context_length={positions}",
+            Exit.RECIPE,
+        )
+    return recipe
