@@ -73,9 +73,8 @@ def exit_codes() -> str:
 
 def config() -> str:
     """A row for each key of a recipe."""
-    from lilliput.stages.recipe import Recipe
-
     from lilliput.config.reference import reference
+    from lilliput.stages.recipe import Recipe
 
     opening = [
         "# Every key of a recipe",

@@ -20,6 +20,7 @@ COMMANDS = {
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
     "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, stats"),
     "tokenizer": ("lilliput.cli.tokenizer:app", "train a tokenizer on a corpus, compare several"),
+    "train": ("lilliput.cli.train:train", "train a recipe, or go on where a run stopped"),
     "runs": ("lilliput.cli.runs:app", "list runs with their status, show one, verify every byte of one"),
     "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),

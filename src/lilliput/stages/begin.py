@@ -129,12 +129,12 @@ def _refuse_other_data(run: Run, data: Data) -> None:
 
 def _contract(recipe: Recipe) -> parallel.Facts:
     training = recipe.training
-    device = parallel.choose_device(training.device)
+    device, means = parallel.choose_device(training.device), training.means
     return parallel.contract(
         device=device,
-        precision=check(training.precision, device),
-        threads=training.threads,
-        micro_batch_size=training.micro_batch_size,
+        precision=check(means.precision, device),
+        threads=means.threads,
+        micro_batch_size=means.micro_batch_size,
         deterministic=training.deterministic,
         compiled=training.compile,
     )

@@ -40,15 +40,21 @@ class RhythmConfig:
     log_every: Display[int] = 10
     """Updates between two lines on the terminal; `metrics.jsonl` has a line for every update."""
     validate_every: Safe[int] = 100
+    """Updates between two validations."""
     validate_batches: Semantic[int] = Field(default=0, ge=0)
     """Batches per validation set; 0 = the whole set."""
     validate_at_start: Safe[bool] = False
+    """Validate the untrained model too."""
     sample_every: Safe[int] = 0
+    """Updates between two rounds of samples."""
     num_samples: Safe[int] = Field(default=1, ge=1)
     """Samples per prompt."""
     sample_tokens: Safe[int] = Field(default=100, ge=1)
+    """Tokens of a sample at most."""
     save_every: Safe[int] = 500
+    """Updates between two checkpoints that stay."""
     save_each_epoch: Safe[bool] = False
+    """Save a checkpoint that stays at the end of each epoch."""
     save_seconds: Safe[float] = 60.0
     """Seconds between checkpoints that bound what a crash costs; each replaces the one before it."""
     keep: Safe[int] = Field(default=3, ge=0)
@@ -56,6 +62,7 @@ class RhythmConfig:
     best_by: Safe[Literal["loss", "none"]] = "loss"
     """What names the best checkpoint: the first validation set's loss, or none."""
     early_stop: Semantic[EarlyStop | None] = None
+    """End training when validation stops improving; null = never."""
 
 
 @settings
@@ -63,9 +70,13 @@ class SamplesConfig:
     """What the model is asked to write while it learns; drawn as `generate` draws."""
 
     prompts: Safe[tuple[str, ...]] = ("",)
+    """Texts to go on from; an empty one lets the model begin."""
     temperature: Safe[float] = Field(default=0.8, ge=0)
+    """Divides the logits; 0 is greedy."""
     top_k: Safe[int] = Field(default=50, ge=0)
+    """Keep the k most likely tokens; 0 keeps all."""
     top_p: Safe[float] = Field(default=0.9, gt=0, le=1)
+    """Keep the most likely tokens up to this sum of probabilities."""
 
 
 @dataclass

@@ -28,6 +28,7 @@ class DataConfig(Reading):
     sources: Fatal[tuple[Source, ...]] = Field(min_length=1)
     """Where text comes from: a name, a path, or a list of entries with weights and limits."""
     split: SplitConfig = SplitConfig()
+    """How text is divided into training, validation and test parts."""
     stride: Fatal[int | None] = Field(default=None, ge=1)
     """Tokens between the beginnings of two windows; the context length where it is null."""
     workers: Safe[int] = Field(default=0, ge=0)

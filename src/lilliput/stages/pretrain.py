@@ -70,8 +70,8 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
     """Everything but the state: the model of the seed, its optimiser, the stream of batches."""
     training = recipe.training
     device = parallel.choose_device(training.device)
-    precision = check(training.precision, device)
-    parallel.use_threads(training.threads)
+    precision = check(training.means.precision, device)
+    parallel.use_threads(training.means.threads)
     parallel.use_determinism(training.deterministic, device)
     model = build_model(recipe.model, tokenizer.size, recipe.seed).to(device)
     optimizer = build_optimizer(model, recipe.optim, precision.weights)
@@ -138,7 +138,7 @@ def _steps(parts: Parts, loader: Loader, progress: Progress) -> Iterator[Step]:
         lambda step: multiplier(recipe.schedule, step, progress.total),
         done=progress.step,
         total=progress.total,
-        micro_batch_size=recipe.training.micro_batch_size,
+        micro_batch_size=recipe.training.means.micro_batch_size,
         clip=recipe.optim.clip,
         seed=recipe.seed,
         precision=parts.precision,
@@ -195,8 +195,13 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
         progress.best = progress.best_step = None  # the parent's best checkpoint is not this run's
         notes.append(f"goes on from step {progress.step} of run {parent['run']}")
     elif parent:
-        known = {"tokenizer": parts.tokenizer.fingerprint, "weights_only": True}
-        checkpoint.load(Path(parent["checkpoint"]), parts.model, parts.optimizer, **known)
+        checkpoint.load(
+            Path(parent["checkpoint"]),
+            parts.model,
+            parts.optimizer,
+            tokenizer=parts.tokenizer.fingerprint,
+            weights_only=True,
+        )
         notes.append(f"starts with the weights of step {parent['step']} of run {parent['run']}")
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])

@@ -1,7 +1,7 @@
 """Settings of training: how long, on what shape of batch, and with which means of the machine."""
 
 from math import ceil
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
@@ -37,6 +37,14 @@ class LengthConfig:
         return word if self.until_loss is None else f"{word}, or until the loss is below {self.until_loss:g}"
 
 
+class Means(NamedTuple):
+    """What a run computes with, once `auto` has been resolved."""
+
+    threads: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    micro_batch_size: int
+
+
 @settings
 class TrainingConfig:
     length: LengthConfig
@@ -58,6 +66,13 @@ class TrainingConfig:
     """Compile the model with torch.compile; needs a C++ compiler."""
     activation_checkpointing: Safe[bool] = False
     """Compute activations again in the backward pass: less memory, about a third more time."""
+
+    @property
+    def means(self) -> Means:
+        """Of resolved settings alone."""
+        if self.threads == "auto" or self.precision == "auto" or self.micro_batch_size == "auto":
+            raise ValueError("settings with `auto` have to be resolved first")
+        return Means(self.threads, self.precision, self.micro_batch_size)
 
     def __post_init__(self) -> None:
         for name in ("micro_batch_size", "threads"):
