@@ -46,7 +46,7 @@ install:
 	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "error: Python 3.11 or newer is needed" >&2; \
 		echo "hint: install one, or name it: make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	@echo "installing into $(VENV): a download of about SIZE MB with torch for the CPU;"
+	@echo "installing into $(VENV): a download of about 230 MB with torch for the CPU;"
 	@echo "on Linux torch's usual build adds gigabytes of CUDA, which 'make TORCH=cpu' leaves out"
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
