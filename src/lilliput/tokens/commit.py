@@ -15,8 +15,8 @@ def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """
     _remove_leftovers(folder)
     draft = durable.scratch(folder.parent, folder.name)
-    durable.make_dir(draft, new=True)
     try:
+        durable.make_dir(draft, new=True)
         write(draft)
         durable.sync_dir(draft)
         try:
