@@ -33,3 +33,15 @@ def test_a_head_of_its_own_starts_at_zero_and_costs_an_embedding():
 def test_impossible_shapes_are_refused_at_birth(shape):
     with pytest.raises(ValidationError):
         ModernConfig(**({"dim": 16, "num_layers": 1, "num_heads": 2, "ffn_dim": 32} | shape))
+
+
+def test_dropout_acts_in_training_only_and_draws_from_torchs_generator():
+    model = build_model(ModernConfig(dim=16, num_layers=1, num_heads=2, ffn_dim=32, dropout=0.5), 13, seed=0)
+    torch.nn.init.normal_(model.blocks[0].attention.out.weight)
+    tokens = torch.randint(13, (2, 9))
+    torch.manual_seed(1)
+    first = model(tokens).features
+    assert not torch.equal(model(tokens).features, first)
+    torch.manual_seed(1)
+    assert torch.equal(model(tokens).features, first)
+    assert torch.equal(model.eval()(tokens).features, model(tokens).features)

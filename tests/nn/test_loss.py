@@ -78,3 +78,10 @@ def test_a_head_that_knows_nothing_hits_by_chance_only():
     nn.init.zeros_(head.bias)
     scores = token_scores(head, torch.randn(1, 10, 4), targets, torch.ones(1, 10, dtype=torch.bool))
     assert (scores.top1.sum(), scores.top5.sum()) == (1, 5)
+
+
+@pytest.mark.parametrize("count", [token_nats, token_scores])
+def test_nothing_is_kept_for_a_backward_pass_that_will_not_come(batch, small_chunks, count):
+    with torch.no_grad():
+        found = count(*batch)
+    assert not (found if isinstance(found, torch.Tensor) else found.nats).requires_grad

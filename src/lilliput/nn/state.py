@@ -28,6 +28,8 @@ class KVCache(State):
     def note(self, documents: Tensor, positions: Tensor) -> None:
         """Remember where the next T tokens (B, T) or (T,) stand; their slots count from now on."""
         end = self.length + positions.shape[-1]
+        if end > self.capacity:
+            raise IndexError(f"the state has {self.capacity} slots, and {end} tokens were given")
         self.documents[:, self.length : end] = documents
         self.positions[:, self.length : end] = positions
         self.length = end
