@@ -1,6 +1,7 @@
 """What every model family promises: one named in `ModelConfig` needs a line in SMALL and passes all of this."""
 
 import math
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -13,6 +14,7 @@ from lilliput.models import ModelConfig
 from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import build_model, counts, fill, outline, tensors
 from lilliput.nn.loss import token_nats
+from lilliput.training.memory import checkpoint_activations
 
 VOCAB = 31
 SMALL: dict[str, dict[str, Any]] = {
@@ -206,6 +208,27 @@ def test_half_precision_stays_near_full_precision(model):
     for rounded in (mixed, half):
         assert rounded.isfinite().all()
         assert (rounded - full).std() < 0.05 * full.std()
+
+
+def test_activations_computed_again_give_the_same_gradients(config):
+    has_dropout = hasattr(config, "dropout")
+    config, tokens = replace(config, dropout=0.3) if has_dropout else config, draw(2, 20)
+    gradients = []
+    for again in (False, True):
+        model = awake(untrained(config)).train()
+        if again:
+            checkpoint_activations(model)
+        torch.manual_seed(4)
+        loss(model, tokens).backward()
+        gradients.append([p.grad for p in model.parameters()])
+    assert all(torch.equal(kept, recomputed) for kept, recomputed in zip(*gradients, strict=True))
+
+
+def test_it_compiles_to_one_graph(model):
+    tokens, documents = draw(2, 12), torch.tensor([[0] * 12, [0] * 5 + [1] * 7], dtype=torch.int32)
+    compiled = torch.compile(logits, backend="eager", fullgraph=True)
+    expected = logits(model, tokens, documents=documents)
+    torch.testing.assert_close(compiled(model, tokens, documents=documents), expected, rtol=0, atol=1e-5)
 
 
 def test_a_sequence_longer_than_the_model_holds_is_refused(model):
