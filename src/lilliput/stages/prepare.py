@@ -59,11 +59,11 @@ class Data:
 
 def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokenizer) -> Data:
     """Write the shards that are not there yet; open all."""
-    train = [_shard([source], config, "train", tokenizer) for source in config.sources]
+    train = [shard([source], config, "train", tokenizer) for source in config.sources]
     if validation.sources:
-        held_out = {s.label: _shard([s], config, None, tokenizer) for s in validation.sources}
+        held_out = {s.label: shard([s], config, None, tokenizer) for s in validation.sources}
     elif config.split.validation > 0:
-        held_out = {"validation": _shard(config.sources, config, "validation", tokenizer)}
+        held_out = {"validation": shard(config.sources, config, "validation", tokenizer)}
     else:
         held_out = {}
     return Data(train, [source.weight for source in config.sources], held_out)
@@ -77,7 +77,7 @@ def texts(sources: Sequence[Source], config: DataConfig, part: Part | None) -> I
         yield number, document.text
 
 
-def _shard(sources: Sequence[Source], config: DataConfig, part: Part | None, tokenizer: Tokenizer) -> Shard:
+def shard(sources: Sequence[Source], config: DataConfig, part: Part | None, tokenizer: Tokenizer) -> Shard:
     """The shard of a part of some sources; written when its content is met for the first time."""
     provenance = {
         "format": FORMAT,
