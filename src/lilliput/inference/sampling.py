@@ -17,7 +17,7 @@ from lilliput.tokens.order import hash64
 class SamplingConfig:
     """How the next token is chosen, in this order: repetition penalty, temperature, top-k, top-p, min-p, draw."""
 
-    temperature: Display[float] = Field(default=1.0, ge=0, allow_inf_nan=False)
+    temperature: Display[float] = Field(default=1.0, ge=0)
     """Divides the logits: below 1 is bolder, above 1 is wilder, 0 is greedy."""
     top_k: Display[int] = Field(default=50, ge=0)
     """Keep the k most likely tokens; 0 keeps all."""
@@ -25,7 +25,7 @@ class SamplingConfig:
     """Keep the most likely tokens up to and including the one that brings their sum to p; 1 keeps all."""
     min_p: Display[float] = Field(default=0.0, ge=0, le=1)
     """Keep tokens at least this share as likely as the most likely one; 0 keeps all."""
-    repetition_penalty: Display[float] = Field(default=1.0, gt=0, allow_inf_nan=False)
+    repetition_penalty: Display[float] = Field(default=1.0, gt=0)
     """Makes tokens that already stand in the text less likely when above 1 (CTRL, arXiv 1909.05858)."""
     greedy: Display[bool] = False
     """Always take the most likely token."""
