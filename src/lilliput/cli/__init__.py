@@ -21,9 +21,10 @@ COMMANDS = {
     "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, stats"),
     "tokenizer": ("lilliput.cli.tokenizer:app", "train a tokenizer on a corpus, compare several"),
     "train": ("lilliput.cli.train:train", "train a recipe, or go on where a run stopped"),
+    "evaluate": ("lilliput.cli.evaluate:evaluate", "measure a model on held-out text, beside n-grams"),
+    "generate": ("lilliput.cli.generate:generate", "let a model write"),
     "runs": ("lilliput.cli.runs:app", "list runs with their status, show one, verify every byte of one"),
     "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
-    "evaluate": ("lilliput.cli.evaluate:evaluate", "measure a model on held-out text, beside n-grams"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),
 }
 """Name -> `module:attribute` and what it does, in the order of a model's life."""
