@@ -49,3 +49,23 @@ def test_a_compression_bomb_is_refused_before_it_is_unpacked(tmp_path, ending):
     packed = gzip.compress(zeros, 1) if ending == "gz" else zstandard.ZstdCompressor().compress(zeros)
     with pytest.raises(LilliputError, match="expands more than 200 times"):
         texts(written(tmp_path / f"a.txt.{ending}", packed))
+
+
+STORIES = b"".join(b"story %d\n" % number for number in range(200))
+PACKED = {
+    "gz": gzip.compress(STORIES, mtime=0),
+    "zst": zstandard.ZstdCompressor(write_checksum=True).compress(STORIES),
+}
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_every_flipped_bit_is_noticed_or_harmless(tmp_path, ending):
+    packed, noticed = PACKED[ending], 0
+    for at in range(len(packed)):
+        flipped = packed[:at] + bytes([packed[at] ^ (1 << at % 8)]) + packed[at + 1 :]
+        try:
+            assert texts(written(tmp_path / f"a.txt.{ending}", flipped)) == [STORIES.decode()]
+        except LilliputError as error:
+            assert error.code == Exit.CONTENT
+            noticed += 1
+    assert noticed > len(packed) - 12  # time, system and flags in the header say nothing of the content

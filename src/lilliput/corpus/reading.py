@@ -3,7 +3,6 @@
 import codecs
 import re
 from collections import Counter
-from dataclasses import replace
 from typing import Literal
 
 from lilliput.config.errors import Exit, LilliputError
@@ -34,7 +33,8 @@ class Reader:
 
     def in_utf8(self) -> "Reader":
         """The same reader for files whose encoding is not for a recipe to say; it shares the counts."""
-        return Reader(replace(self.reading, encoding="utf-8"), self.dropped)
+        reading = Reading(invalid_utf8=self.reading.invalid_utf8, malformed=self.reading.malformed)
+        return Reader(reading, self.dropped)
 
     def text(self, data: bytes, where: str, offset: int) -> str | None:
         """The text of one document that starts at byte `offset` of `where`; None where it is left out."""
