@@ -192,7 +192,7 @@ def test_a_value_that_is_not_finite_is_found_before_it_is_applied(build, batches
         loss = cross_entropy(model, batch)
         if poisoned["now"] and where == "loss":
             return loss._replace(nats=loss.nats * value)
-        return loss._replace(aux={"extra": loss.nats * value}) if poisoned["now"] and where == "aux" else loss
+        return loss._replace(aux={"extra": loss.nats.detach() * value}) if poisoned["now"] and where == "aux" else loss
 
     steps = run(model, optimizer, batches, objective=objective)
     next(steps)
@@ -246,6 +246,24 @@ def test_auxiliary_losses_move_the_weights_and_stay_out_of_the_loss(build, batch
     assert aided.aux["spread"].item() > 0
     assert not any(torch.equal(one, other) for one, other in zip(without[1:], with_aux[1:], strict=True))
     assert set(aided.monitors) == {"width"}
+
+
+def test_an_auxiliary_loss_weighs_the_same_however_the_batch_is_split(build, batches):
+    half = batches(1, windows=3)
+    fields = ("tokens", "targets", "mask", "documents", "bytes")
+    doubled = Batch(*(np.concatenate([getattr(half, name)] * 2) for name in fields))
+    whole, expected = one_step(build, doubled, 6, aux=0.5)
+    split, found = one_step(build, doubled, 3, aux=0.5)
+    assert split.aux["spread"].item() == pytest.approx(whole.aux["spread"].item(), rel=1e-10)
+    assert all(torch.allclose(one, other, rtol=1e-9, atol=1e-13) for one, other in zip(expected, found, strict=True))
+
+
+def test_gradients_shorter_than_clip_are_left_alone(build, batches):
+    model = build().double()
+    optimizer = build_optimizer(model, CONFIGS[0])
+    next(run(model, optimizer, lambda _: batches(1), micro_batch_size=6, clip=1e3))
+    _, alone = one_step(build, batches(1), 6)
+    assert all(torch.equal(one, other) for one, other in zip(alone, optimizer.weights.gradients(), strict=True))
 
 
 def test_steps_carry_counts_rate_and_digest(build, batches):

@@ -1,7 +1,8 @@
 """The loop: a generator that yields one `Step` after every update, and knows of no run, log or clock."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from typing import NamedTuple
 
 import torch
@@ -99,33 +100,20 @@ def train(
         batch = batches(number)
         lr = optimizer.set_lr(multiplier(number))
         optimizer.zero_grad()
-        # A power of two or 1, so that scaling never rounds
         factor = scale.scale / _power_of_two(batch.mask.size) if scale else 1.0
-        sums = _Sums()
+        losses = []
         for index, part in enumerate(batch.split(micro_batch_size)):
             with seeded(device, hash64(seed, "dropout", number, index)):
                 with precision.autocast(device):
                     loss = Loss(*objective(model, place(part, device)))
                 _backward(loss, factor)
             optimizer.weights.collect()
-            sums.add(loss)
-        targets = max(1, sums.targets)
+            losses.append(_detached(loss))
         gradients = optimizer.weights.gradients()
-        norm = torch.nn.utils.get_total_norm(gradients) / (targets * factor)
-        step = Step(
-            number,
-            sums.nats / targets,
-            {name: value / targets for name, value in sums.aux.items()},
-            {name: value / sums.parts for name, value in sums.monitors.items()},
-            norm,
-            lr,
-            sums.targets,
-            int(batch.bytes.sum()),
-            sums.parts,
-            digest(batch),
-        )
+        divisor = max(1, sum(loss.targets for loss in losses)) * factor
+        step = _step(number, batch, losses, torch.nn.utils.get_total_norm(gradients) / divisor, lr)
         if _finite(step):
-            _scale(gradients, norm, clip, targets * factor)
+            _scale(gradients, step.grad_norm, clip, divisor)
             optimizer.step()
             if scale:
                 scale.grow()
@@ -143,24 +131,31 @@ def _backward(loss: Loss, factor: float) -> None:
         torch.autograd.backward(whole * factor if factor != 1.0 else whole)
 
 
-@dataclass
-class _Sums:
-    """What the micro-batches of one step add up to, on the device."""
+def _detached(loss: Loss) -> Loss:
+    aux = {name: value.detach() for name, value in loss.aux.items()}
+    return Loss(loss.nats.detach(), loss.targets, aux, {name: value.detach() for name, value in loss.monitors.items()})
 
-    nats: Tensor = field(default_factory=lambda: torch.zeros(()))
-    targets: int = 0
-    parts: int = 0
-    aux: dict[str, Tensor] = field(default_factory=dict)
-    monitors: dict[str, Tensor] = field(default_factory=dict)
 
-    def add(self, loss: Loss) -> None:
-        self.nats = loss.nats.detach() + self.nats if self.parts else loss.nats.detach()
-        self.targets += loss.targets
-        self.parts += 1
-        for name, value in loss.aux.items():
-            self.aux[name] = self.aux.get(name, 0.0) + value.detach() * loss.targets
-        for name, value in loss.monitors.items():
-            self.monitors[name] = self.monitors.get(name, 0.0) + value.detach()
+def _step(number: int, batch: Batch, losses: Sequence[Loss], grad_norm: Tensor, lr: float) -> Step:
+    """Means over the step: of nats and auxiliary losses per target, of monitors per micro-batch."""
+    targets, first = sum(loss.targets for loss in losses), losses[0]
+    most = max(1, targets)
+    return Step(
+        number,
+        _total(loss.nats for loss in losses) / most,
+        {name: _total(loss.aux[name] * loss.targets for loss in losses) / most for name in first.aux},
+        {name: _total(loss.monitors[name] for loss in losses) / len(losses) for name in first.monitors},
+        grad_norm,
+        lr,
+        targets,
+        int(batch.bytes.sum()),
+        len(losses),
+        digest(batch),
+    )
+
+
+def _total(values: Iterable[Tensor]) -> Tensor:
+    return reduce(torch.add, values)
 
 
 def _finite(step: Step) -> bool:
@@ -176,5 +171,5 @@ def _scale(gradients: list[Tensor], norm: Tensor, clip: float, divisor: float) -
 
 
 def _power_of_two(count: int) -> float:
-    """The largest one not above `count`."""
+    """The largest one not above `count`: scaling by it never rounds."""
     return float(1 << (count.bit_length() - 1))
