@@ -5,8 +5,6 @@ import pytest
 
 from lilliput.cli import main
 
-pytest.importorskip("lilliput.stages.recipe")
-
 
 def test_a_recipe_that_can_be_run_is_said_to_be_and_printed_whole(capsys: pytest.CaptureFixture[str]):
     assert main(["config", "check", "tour", "optim.lr=0.0125"]) == 0

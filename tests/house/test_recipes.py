@@ -3,9 +3,9 @@ import json
 import pytest
 
 from lilliput.config.load import dump
+from lilliput.stages.recipe import names, read_recipe, recipe_from
 
-recipe = pytest.importorskip("lilliput.stages.recipe")
-NAMES = recipe.names()
+NAMES = names()
 
 
 def test_recipes_are_packaged():
@@ -14,5 +14,5 @@ def test_recipes_are_packaged():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_packaged_recipe_can_be_run_and_its_dump_is_a_recipe_again(name: str):
-    settings = recipe.read_recipe(name)
-    assert recipe.recipe_from(json.loads(json.dumps(dump(settings))), origin=name) == settings
+    settings = read_recipe(name)
+    assert recipe_from(json.loads(json.dumps(dump(settings))), origin=name) == settings

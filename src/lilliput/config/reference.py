@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.fields import Place, default_of, fields, place, place_of, tag_value
-from lilliput.config.nearest import did_you_mean
+from lilliput.config.nearest import nearest
 from lilliput.config.settings import Resume
 from lilliput.config.wording import may_be
 
@@ -64,9 +64,10 @@ def explain(kind: Any, key: str) -> str:
     plain = key.strip(".")
     found = [entry for entry in everything if not plain or entry.key == plain or _is_below(entry.key, plain)]
     if not found:
-        known = {entry.key for entry in everything}
-        last = {name.rpartition(".")[2]: name for name in known}
-        guess = did_you_mean(plain, known) or did_you_mean(plain, last)
+        known = dict.fromkeys(entry.key for entry in everything)
+        by_last_word = {name.rpartition(".")[2]: name for name in known}
+        near = nearest(plain, known) or by_last_word.get(nearest(plain, by_last_word) or "")
+        guess = f"; did you mean {near}?" if near else ""
         raise LilliputError(f"{key}: no such key{guess}", "`lilliput config explain` lists all keys", Exit.USAGE)
     return "\n\n".join(_paragraph(entry) for entry in found)
 
