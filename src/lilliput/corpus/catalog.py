@@ -77,6 +77,6 @@ def part_of(source: Source, split: SplitConfig, reader: Reader, part: Part) -> I
 
 def _empty(name: str, split: SplitConfig, part: Part) -> LilliputError:
     cause = f"{name}: the {part} part is empty (split {split.kind}, share {split.share(part):g})"
-    if part == "train":
-        return LilliputError(cause, "check that the files hold text, and enough of it to divide", Exit.CONTENT)
-    return LilliputError(cause, f"give more text, set `data.split.{part}=0`, or divide by hash", Exit.CONTENT)
+    unwanted = "validation" if part == "train" else part
+    action = f"give files with text, and enough of it to divide, or set `data.split.{unwanted}=0`"
+    return LilliputError(cause, action, Exit.CONTENT)
