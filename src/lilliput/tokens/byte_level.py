@@ -60,7 +60,7 @@ class ByteLevelBPE:
         self, inner: "tokenizers.Tokenizer", *, kind: str, size: int, special: Sequence[str], encoder: Encoder
     ) -> None:
         """`special` words have ids of their own that no text reaches; the first opens and closes documents."""
-        self.inner, self.kind, self.size, self.special, self.encoder = inner, kind, size, tuple(special), encoder
+        self.inner, self.kind, self.size, self.special = inner, kind, size, tuple(special)
         inner.encode_special_tokens = True  # a special word inside a text is plain text
         vocabulary = inner.get_vocab(with_added_tokens=True)
         self.begin = self.end = vocabulary[self.special[0]]
@@ -70,7 +70,8 @@ class ByteLevelBPE:
             if word not in self.special:
                 self._pieces[number] = bytes(alphabet[letter] for letter in word)
         described = [SPLIT, size, list(self.special), sorted(vocabulary.items()), _merges(inner)]
-        self.fingerprint = sha256(json.dumps(described, ensure_ascii=True).encode()).hexdigest()
+        self._content = sha256(json.dumps(described, ensure_ascii=True).encode()).hexdigest()
+        self.use(encoder)
 
     @cached_property
     def _fast(self) -> "tiktoken.Encoding":
@@ -121,7 +122,12 @@ class ByteLevelBPE:
         The two may differ: tiktoken joins whatever two neighbours spell a known piece, `tokenizers` only the pair
         that was merged in training.
         """
-        self.encoder = "tiktoken" if self._agree(SPECIAL_CASES) and self._agree(texts) else "tokenizers"
+        self.use("tiktoken" if self._agree(SPECIAL_CASES) and self._agree(texts) else "tokenizers")
+
+    def use(self, encoder: Encoder) -> None:
+        """Encode with this library; it is part of the fingerprint, since on some text the two may differ."""
+        self.encoder = encoder
+        self.fingerprint = sha256(f"{self._content} {encoder}".encode()).hexdigest()
 
     def _agree(self, texts: Iterable[str]) -> bool:
         rest = iter(texts)

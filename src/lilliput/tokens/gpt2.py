@@ -12,7 +12,7 @@ from lilliput.tokens.commit import commit_folder
 from lilliput.tokens.record import read_record
 
 SIZE, END_OF_TEXT = 50257, "<|endoftext|>"
-FINGERPRINT = "33189a7acad1f42de39266f639e7ead397ed307623d4c23e631e9598922178aa"
+FINGERPRINT = "8792c5c1efe5dec33554dfcda7af3485d9c5fa053460a924db83621c5aa77f82"
 """Of the files whose ids were compared with the published tokenizer's."""
 HUB = "openai-community/gpt2"
 
