@@ -40,6 +40,11 @@ def test_a_failure_is_a_cause_an_action_and_its_code(ending):
     assert (code, text) == (28, "error: the disk is full\nhint: free some\n")
 
 
+def test_each_of_several_problems_is_a_line_of_its_own(ending):
+    error = LilliputError("a: no such key\nb: missing", "look", Exit.RECIPE)
+    assert ending(error)[1] == "error: a: no such key\nerror: b: missing\nhint: look\n"
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [

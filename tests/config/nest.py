@@ -90,3 +90,25 @@ class Oval(Round):
 
     height: Semantic[float] = 2.0
     """The other half."""
+
+
+@settings
+class Left:
+    kind: Literal["left"] = "left"
+    dim: Semantic[int] = 1
+    """Width."""
+
+
+@settings
+class Right:
+    kind: Literal["right"] = "right"
+    dim: Semantic[int] = 1
+    """Width."""
+    depth: Semantic[int] = 1
+    """Height."""
+
+
+@settings
+class Pair:
+    either: Annotated[Left | Right, Field(discriminator="kind")] = Left()
+    """One of two."""

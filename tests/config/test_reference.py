@@ -1,5 +1,5 @@
 import pytest
-from tests.config.nest import Nest, Oval
+from tests.config.nest import Nest, Oval, Pair
 
 from lilliput.config.errors import LilliputError
 from lilliput.config.reference import explain, reference, schema
@@ -45,3 +45,8 @@ def test_the_schema_carries_meaning_bounds_and_resume_class():
 def test_a_class_that_extends_another_keeps_its_explanations():
     assert "Half the width." in explain(Oval, "radius")
     assert schema(Oval)["properties"]["radius"]["description"] == "Half the width."
+
+
+def test_what_members_of_a_union_share_stands_once_with_all_their_tags():
+    assert explain(Pair, "either.dim").splitlines()[0] == "either.dim (kind: left, right)"
+    assert explain(Pair, "either.depth").splitlines()[0] == "either.depth (kind: right)"

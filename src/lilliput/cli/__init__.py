@@ -98,7 +98,9 @@ def _report(error: BaseException) -> int:
     if failure is None:
         sys.stderr.write("stopped\n")
         return Exit.INTERRUPTED
-    sys.stderr.write(f"error: {printable(failure.cause)}\nhint: {printable(failure.action)}\n")
+    for cause in failure.cause.splitlines():
+        sys.stderr.write(f"error: {printable(cause)}\n")
+    sys.stderr.write(f"hint: {printable(failure.action)}\n")
     return failure.code
 
 

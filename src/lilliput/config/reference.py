@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -52,6 +52,22 @@ def entries(at: Place, key: str = "", where: str = "", outer: Resume | None = No
                 yield from entries(inner.items, f"{below}[]", scope, resume)
 
 
+def keys(kind: Any) -> list[Entry]:
+    """All keys of a settings class; what members of a union have in common stands once, with all their tags."""
+    found: dict[Entry, list[str]] = {}
+    for entry in entries(place(kind)):
+        found.setdefault(replace(entry, where=""), []).append(entry.where)
+    return [replace(entry, where=_joined(places)) for entry, places in found.items()]
+
+
+def _joined(places: list[str]) -> str:
+    """`kind: a` and `kind: b` as `kind: a, b`."""
+    outer = {word.rpartition(": ")[0] for word in places}
+    if len(outer) != 1 or not places[0]:
+        return "; ".join(places)
+    return f"{outer.pop()}: {', '.join(word.rpartition(': ')[2] for word in places)}"
+
+
 def _purpose(at: Place) -> str:
     """A section without a sentence of its own has that of its class; dataclasses without one list their fields."""
     texts = [(member.__doc__ or "").split("\n\n")[0] for member in at.members]
@@ -60,7 +76,7 @@ def _purpose(at: Place) -> str:
 
 def explain(kind: Any, key: str) -> str:
     """What a key may be, its default, its meaning; a section's key lists the section, no key lists all."""
-    everything = list(entries(place(kind)))
+    everything = keys(kind)
     plain = key.strip(".")
     found = [entry for entry in everything if not plain or entry.key == plain or _is_below(entry.key, plain)]
     if not found:
@@ -75,7 +91,7 @@ def explain(kind: Any, key: str) -> str:
 def reference(kind: Any) -> str:
     """The reference page: one table for each section and each member of a union."""
     lines: list[str] = []
-    for (section, where), group in _sections(list(entries(place(kind)))).items():
+    for (section, where), group in _sections(keys(kind)).items():
         title = f"`{section}`" if section else "The recipe"
         lines += [f"## {title}{f' with {where}' if where else ''}", ""]
         lines += ["| key | may be | default | on resume | meaning |", "|---|---|---|---|---|"]

@@ -37,9 +37,13 @@ class Recipe:
     """The one seed: weights, order of data, dropout and samples follow from it."""
     data: DataConfig
     tokenizer: TokenizerConfig = BytesConfig()
+    """How text becomes ids."""
     model: ModelConfig
+    """A family and its shape, or a preset by name, `{preset: lab/nano}`, and what differs from it."""
     optim: OptimConfig = AdamWConfig()
+    """What an update does with the gradients."""
     schedule: ScheduleConfig = CosineConfig()
+    """How the learning rate moves over the run."""
     training: TrainingConfig
     rhythm: RhythmConfig = RhythmConfig()
     validation: ValidationConfig = ValidationConfig()
