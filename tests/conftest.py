@@ -1,6 +1,8 @@
 """What all tests share: one torch thread per worker, a home of their own, the sample data beside the checkout."""
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,17 @@ def sample_data() -> Path:
     if not SAMPLE_DATA.is_dir():
         pytest.skip("no sample data beside the checkout; LILLIPUT_DATA names another folder")
     return SAMPLE_DATA
+
+
+@pytest.fixture
+def in_memory(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder in memory where there is one: for tests that sync thousands of times."""
+    shared = Path("/dev/shm")
+    if not os.access(shared, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=shared, prefix="lilliput-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(autouse=True)

@@ -1,10 +1,7 @@
 """The kit for killed runs, handed to tests as fixtures: a test file cannot import its neighbours."""
 
 import importlib.util
-import os
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,17 +16,6 @@ def neighbour(name: str) -> ModuleType:
     sys.modules[specification.name] = module
     specification.loader.exec_module(module)
     return module
-
-
-@pytest.fixture
-def in_memory(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder in memory where there is one: these tests ask what was synced, not whether the disk is quick."""
-    shared = Path("/dev/shm")
-    if not os.access(shared, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=shared, prefix="lilliput-") as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(scope="session")

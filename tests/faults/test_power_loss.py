@@ -160,7 +160,7 @@ def violations(trace: Trace, target: Path, calls: list[Call], subsets: int) -> I
 
 
 def test_no_power_cut_loses_a_checkpoint_or_passes_off_a_damaged_one(trace, in_memory):
-    outcomes = list(violations(trace, in_memory / "run", trace.calls, subsets=24))
+    outcomes = list(violations(trace, in_memory / "run", trace.calls, subsets=20))
     assert not [count for count, violated in outcomes if violated]
     assert len(outcomes) > 2000
 

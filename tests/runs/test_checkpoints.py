@@ -362,8 +362,8 @@ class Retention(RuleBasedStateMachine):
         assert all(path.exists() for path in self.foreign)
 
 
-def test_retention_is_safe_in_any_order_of_events(tmp_path, monkeypatch):
-    monkeypatch.setenv("RETENTION_ROOT", str(tmp_path / "machine"))
+def test_retention_is_safe_in_any_order_of_events(in_memory, monkeypatch):
+    monkeypatch.setenv("RETENTION_ROOT", str(in_memory / "machine"))
     machine = Retention.TestCase
-    machine.settings = settings(max_examples=150, stateful_step_count=20, deadline=None, derandomize=True)
+    machine.settings = settings(max_examples=100, stateful_step_count=20, deadline=None, derandomize=True)
     machine().runTest()

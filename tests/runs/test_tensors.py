@@ -200,7 +200,7 @@ PIECES = [
 EDIT = st.tuples(st.integers(0, 300), st.integers(0, 8), st.sampled_from(PIECES))
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=500, deadline=None, derandomize=True)
 @given(batch=st.lists(st.lists(EDIT, min_size=1, max_size=3), min_size=4, max_size=4))
 def test_mutated_files_are_refused_or_read_within_their_bounds(sound, tmp_path_factory, batch):
     path = tmp_path_factory.getbasetemp() / "mutated"
