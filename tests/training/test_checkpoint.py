@@ -84,6 +84,17 @@ def test_weights_alone_fill_a_model_that_starts_anew(build, trained):
     assert same(dict(model.state_dict()), dict(fresh.state_dict()))
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_weights_alone_fill_the_masters_and_leave_a_fresh_optimizer_fresh(build, trained, dtype):
+    _, optimizer, path = trained(dtype=torch.bfloat16)
+    fresh = build(seed=50)
+    other = build_optimizer(fresh, CONFIGS[1], dtype)
+    load(path, fresh, other, weights_only=True)
+    assert same(optimizer.weights.named, other.weights.named)
+    assert torch.equal(fresh.embedding.weight, optimizer.weights.named["embedding.weight"].to(dtype))
+    assert (other.updates, other.tensors()) == (0, {})
+
+
 @pytest.mark.parametrize("what", ["family", "vocabulary size", "tokenizer"])
 def test_a_foreign_checkpoint_is_refused_and_nothing_is_changed(build, trained, what):
     _, _, path = trained()

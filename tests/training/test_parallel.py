@@ -56,4 +56,5 @@ def test_an_unchanged_contract_has_no_differences_and_each_change_is_named():
     assert contract_differences(facts(), facts()) == []
     assert contract_differences(facts(), facts(threads=2)) == ["threads: 1 -> 2"]
     assert contract_differences(facts(), facts(precision=Precision("bf16"))) == ["precision: fp32 -> bf16"]
+    assert contract_differences(facts(), {**facts(), "kernels": "others"})[0].startswith("kernels: Kernels(")
     assert contract_differences({**facts(), "old": 1}, facts()) == ["old: 1 -> None"]

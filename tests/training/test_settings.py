@@ -9,7 +9,7 @@ from lilliput.training.settings import LengthConfig, TrainingConfig, total_steps
 
 
 def read(tree):
-    return TypeAdapter(TrainingConfig).validate_json(json.dumps(tree))
+    return TypeAdapter(TrainingConfig).validate_json(json.dumps({"length": {"steps": 1}, **tree}))
 
 
 def steps(length, **rate):

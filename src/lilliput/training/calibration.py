@@ -73,9 +73,8 @@ def steps_per_minute(
 
     They are at most nine, and fewer where three take longer than `seconds`.
     """
-    assert training.micro_batch_size != "auto" and training.precision != "auto"  # `resolved` came first
-    device = next(model.parameters()).device
-    precision = check(training.precision, device)
+    device, means = next(model.parameters()).device, training.means
+    precision = check(means.precision, device)
     with undisturbed(model, optimizer):
         steps = train(
             model,
@@ -84,7 +83,7 @@ def steps_per_minute(
             lambda _: 0.0,
             done=0,
             total=9,
-            micro_batch_size=training.micro_batch_size,
+            micro_batch_size=means.micro_batch_size,
             clip=1.0,
             seed=seed,
             precision=precision,

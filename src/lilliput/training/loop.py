@@ -19,6 +19,9 @@ from lilliput.training.loading import Placed, place
 from lilliput.training.precision import LossScale, Precision
 from lilliput.training.randomness import seeded
 
+FOREACH = ("cpu", "cuda")
+"""Where torch takes the norms of many tensors in one call."""
+
 
 class Loss(NamedTuple):
     """What an objective makes of a batch."""
@@ -111,7 +114,8 @@ def train(
             losses.append(_detached(loss))
         gradients = optimizer.weights.gradients()
         divisor = max(1, sum(loss.targets for loss in losses)) * factor
-        step = _step(number, batch, losses, torch.nn.utils.get_total_norm(gradients) / divisor, lr)
+        norm = torch.nn.utils.get_total_norm(gradients, foreach=device.type in FOREACH)
+        step = _step(number, batch, losses, norm / divisor, lr)
         if _finite(step):
             _scale(gradients, step.grad_norm, clip, divisor)
             optimizer.step()

@@ -10,6 +10,7 @@ import torch
 
 from lilliput import __version__
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.nn.kernels import kernels
 from lilliput.training.precision import Precision
 
 Facts = dict[str, str | int | bool]
@@ -67,6 +68,7 @@ def contract(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "precision": precision.format,
+        "kernels": str(kernels()),
         "threads": threads,
         "micro_batch_size": micro_batch_size,
         "deterministic": deterministic,
