@@ -1,6 +1,9 @@
 import ast
+import os
+import subprocess
+import sys
 
-from tests.house.sources import SOURCES
+from tests.house.sources import PACKAGE, SOURCES
 
 FLOORS = [
     {"config"},
@@ -51,3 +54,11 @@ def test_torch_stays_out_of_the_rooms_that_do_without_it():
     anywhere = [s.name for s in SOURCES if s.room in WITHOUT_TORCH and modules(s.room, s.imports())]
     on_import = [s.name for s in SOURCES if s.room == "cli" and modules(s.room, s.imports(at_import_time=True))]
     assert (anywhere, on_import) == ([], [])
+
+
+def test_no_library_of_those_rooms_brings_torch_along():
+    files = [s.name.removesuffix(".py") for s in SOURCES if s.room in WITHOUT_TORCH and s.name != "__main__.py"]
+    modules = [f"lilliput/{name}".removesuffix("/__init__").replace("/", ".") for name in files]
+    script = f"import importlib, sys; [importlib.import_module(m) for m in {modules}]; print('torch' in sys.modules)"
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    assert subprocess.check_output([sys.executable, "-c", script], env=environment, text=True).strip() == "False"
