@@ -4,16 +4,15 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lilliput.nn.cross_entropy import cross_entropy, widened
 from lilliput.nn.kernels import kernels
 
 # Shapes: B batch, T time, D dim, V vocab, N tokens of a chunk
 
 Head = Callable[[Tensor], Tensor]
-UNCOUNTED = -100
 
 
 class Scores(NamedTuple):
@@ -27,7 +26,7 @@ def token_nats(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor)
 
     Where tokens x V is large, logits live for one chunk at a time and are computed again in the backward pass.
     """
-    labels = targets.masked_fill(~mask, UNCOUNTED).flatten()  # (B x T)
+    labels = targets.masked_fill(~mask, 0).flatten()  # (B x T)
     flat = features.flatten(0, 1)  # (B x T, D)
     size = _chunk(head, len(labels))
     if size >= len(labels):
@@ -35,7 +34,7 @@ def token_nats(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor)
     else:
         chunks = zip(_split(flat, size), _split(labels, size), strict=True)
         nats = torch.cat([checkpoint(_nats, head, x, y, use_reentrant=False) for x, y in chunks])
-    return nats.view_as(targets)
+    return torch.where(mask, nats.view_as(targets), 0.0)
 
 
 @torch.no_grad()
@@ -53,18 +52,14 @@ def token_scores(head: nn.Module, features: Tensor, targets: Tensor, mask: Tenso
 
 def _scores(head: nn.Module, flat: Tensor, labels: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
     for x, y in zip(_split(flat, size), _split(labels, size), strict=True):
-        logits = _widened(head(x))  # (N, V)
+        logits = widened(head(x))  # (N, V)
         own, earlier = logits.gather(1, y[:, None]), torch.arange(logits.shape[1], device=y.device) < y[:, None]
         before = (logits > own) | ((logits == own) & earlier)
-        yield F.cross_entropy(logits, y, reduction="none"), before.sum(dim=1)
+        yield cross_entropy(logits, y), before.sum(dim=1)
 
 
 def _nats(head: Head, features: Tensor, labels: Tensor) -> Tensor:
-    return F.cross_entropy(_widened(head(features)), labels, reduction="none", ignore_index=UNCOUNTED)
-
-
-def _widened(logits: Tensor) -> Tensor:
-    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+    return cross_entropy(head(features), labels)
 
 
 def _split(x: Tensor, size: int) -> list[Tensor]:
