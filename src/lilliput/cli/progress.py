@@ -2,13 +2,12 @@
 
 import sys
 from collections.abc import Iterable
-from datetime import datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from lilliput.cli.terminal import printable
-from lilliput.stages.events import Event, Finished, Sampled, Stepped, line, perplexity
+from lilliput.stages.events import Event, Finished, Sampled, Stepped, line, perplexity, stamped
 
 
 def show(events: Iterable[Event]) -> Finished | None:
@@ -19,7 +18,7 @@ def show(events: Iterable[Event]) -> Finished | None:
 def _lines(events: Iterable[Event]) -> Finished | None:
     last = None
     for event in events:
-        print(f"{datetime.now():%Y-%m-%d %H:%M:%S} {printable(line(event))}", file=sys.stderr, flush=True)
+        print(printable(stamped(event)), file=sys.stderr, flush=True)
         last = event if isinstance(event, Finished) else last
     return last
 

@@ -11,9 +11,9 @@ from lilliput.config import load as config
 from lilliput.config.differences import differences
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
-from lilliput.runs import checkpoints
+from lilliput.runs import checkpoints, durable
 from lilliput.runs.run import Run, resolve
-from lilliput.stages.events import Event, Warned
+from lilliput.stages.events import Event, Warned, stamped
 from lilliput.stages.prepare import Data, prepare
 from lilliput.stages.pretrain import pretrain
 from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
@@ -46,12 +46,22 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         _describe(run, word, recipe, tokenizer, data, parent)
     else:
         recipe, notes = _stored_recipe(run, word, overrides)
-        yield from (Warned(note) for note in notes)
         tokenizer = tokens.load(run.tokenizer)
         data = prepare(recipe.data, recipe.validation, tokenizer)
         _refuse_other_data(run, data)
-        yield from (Warned(note) for note in _contract_notes(run, recipe))
-    yield from pretrain(run, recipe, tokenizer, data)
+        yield from (Warned(note) for note in (*notes, *_contract_notes(run, recipe)))
+    yield from logged(run.train_log, pretrain(run, recipe, tokenizer, data))
+
+
+def logged(path: Path, events: Iterator[Event]) -> Iterator[Event]:
+    """The events as they come, each written to the log first."""
+    log = durable.Appender(path)
+    try:
+        for event in events:
+            log.write(f"{stamped(event)}\n".encode("utf-8", "backslashreplace"))
+            yield event
+    finally:
+        log.close()
 
 
 def _new_recipe(word: str, overrides: Sequence[str], weights: str | None) -> tuple[Recipe, Parent | None]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 
@@ -84,6 +85,11 @@ def perplexity(loss: float) -> float:
 
 def gigabytes(count: float) -> str:
     return f"{count / 1e9:.1f}GB"
+
+
+def stamped(event: Event) -> str:
+    """The event's line after the time of this moment."""
+    return f"{datetime.now():%Y-%m-%d %H:%M:%S} {line(event)}"
 
 
 def line(event: Event) -> str:
