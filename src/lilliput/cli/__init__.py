@@ -17,6 +17,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.nearest import did_you_mean
 
 COMMANDS = {
+    "tour": ("lilliput.cli.tour:tour", "everything once, in three minutes, without a network"),
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
     "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, stats"),
     "tokenizer": ("lilliput.cli.tokenizer:app", "train a tokenizer on a corpus, compare several"),

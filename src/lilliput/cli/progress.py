@@ -1,13 +1,14 @@
 """Events as a person sees them: a bar on a terminal, time-stamped lines elsewhere."""
 
 import sys
+import textwrap
 from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lilliput.cli.terminal import printable
-from lilliput.stages.events import Event, Finished, Sampled, Stepped, line, perplexity, stamped
+from lilliput.cli.terminal import printable, say
+from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line, perplexity, stamped
 
 
 def show(events: Iterable[Event]) -> Finished | None:
@@ -18,9 +19,22 @@ def show(events: Iterable[Event]) -> Finished | None:
 def _lines(events: Iterable[Event]) -> Finished | None:
     last = None
     for event in events:
-        print(printable(stamped(event)), file=sys.stderr, flush=True)
+        if isinstance(event, Told):
+            _tell(event)
+        else:
+            print(printable(stamped(event)), file=sys.stderr, flush=True)
         last = event if isinstance(event, Finished) else last
     return last
+
+
+def _tell(event: Told) -> None:
+    """A passage as data: indented under its heading, and broken at 80 columns."""
+    say(f"\n{event.heading}\n")
+    for paragraph in event.text.split("\n"):
+        indent = "    " if paragraph.startswith("  ") else "  "
+        lines = [paragraph] if paragraph.startswith("  ") else textwrap.wrap(paragraph, 76) or [""]
+        for row in lines:
+            say(f"{indent}{row}".rstrip())
 
 
 def _bar(events: Iterable[Event]) -> Finished | None:
@@ -37,7 +51,11 @@ def _bar(events: Iterable[Event]) -> Finished | None:
     with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
         task: TaskID | None = None
         for event in events:
-            if isinstance(event, Stepped):
+            if isinstance(event, Told):
+                bar.stop()
+                _tell(event)
+                bar.start()
+            elif isinstance(event, Stepped):
                 if task is None:
                     task = bar.add_task("training", total=event.total)
                 rate = f" {event.clock['tokens_per_s']:,.0f} tok/s" if "tokens_per_s" in event.clock else ""

@@ -8,6 +8,14 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class Told:
+    """A passage for a reader: the words of the tour."""
+
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Data is ready: what the run will see."""
 
@@ -75,7 +83,7 @@ class Finished:
     """Of training in this process."""
 
 
-Event = Prepared | Stepped | Validated | Sampled | Saved | Warned | Finished
+Event = Told | Prepared | Stepped | Validated | Sampled | Saved | Warned | Finished
 
 
 def perplexity(loss: float) -> float:
@@ -95,6 +103,8 @@ def stamped(event: Event) -> str:
 def line(event: Event) -> str:
     """The event as one line, as `train.log` and plain terminals show it."""
     match event:
+        case Told(heading, text):
+            return f"{heading}: {text}"
         case Prepared(lines):
             return " · ".join(lines)
         case Stepped():

@@ -1,6 +1,7 @@
 """Documents become token shards, once: content-addressed, so a changed input never meets a stale cache."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
@@ -8,6 +9,7 @@ from typing import Any
 
 from pydantic import Field
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
 from lilliput.config.settings import Fatal, Safe, settings
 from lilliput.corpus.catalog import read, read_whole
@@ -15,7 +17,7 @@ from lilliput.corpus.document import Part
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.split import SplitConfig
-from lilliput.runs import stop
+from lilliput.runs import durable, stop
 from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard
 from lilliput.tokens.tokenizer import Tokenizer
@@ -25,7 +27,7 @@ from lilliput.tokens.tokenizer import Tokenizer
 class DataConfig(Reading):
     """What a run reads, and how it is divided."""
 
-    sources: Fatal[tuple[Source, ...]] = Field(min_length=1)
+    sources: Fatal[tuple[Source, ...]]
     """Where text comes from: a name, a path, or a list of entries with weights and limits."""
     split: SplitConfig = SplitConfig()
     """How text is divided into training, validation and test parts."""
@@ -35,6 +37,10 @@ class DataConfig(Reading):
     """Threads that make batches ready before they are needed; 0 = none."""
     prefetch: Safe[int] = Field(default=2, ge=1)
     """Batches that a worker keeps ready."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError("sources: at least one is needed")
 
 
 @settings
@@ -51,6 +57,11 @@ class Data:
     weights: list[float]
     """Shares of training tokens."""
     validation: dict[str, Shard]
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Documents of the training text that were left out, by reason."""
+        return sum((Counter(shard.manifest["provenance"].get("dropped", {})) for shard in self.train), Counter[str]())
 
     def names(self) -> list[str]:
         """The hashes of all content, in order."""
@@ -69,9 +80,17 @@ def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokeniz
     return Data(train, [source.weight for source in config.sources], held_out)
 
 
-def texts(sources: Sequence[Source], config: DataConfig, part: Part | None) -> Iterator[tuple[int, str]]:
-    """Pairs (source number, text) of a part, or of sources that serve whole as a validation set; streaming."""
-    documents = read_whole(sources, config) if part is None else read(sources, config.split, config, part)
+def texts(
+    sources: Sequence[Source], config: DataConfig, part: Part | None, dropped: Counter[str] | None = None
+) -> Iterator[tuple[int, str]]:
+    """Pairs (source number, text) of a part, or of sources that serve whole as a validation set; streaming.
+
+    `dropped` counts, by reason, the documents that were left out.
+    """
+    if part is None:
+        documents = read_whole(sources, config, dropped)
+    else:
+        documents = read(sources, config.split, config, part, dropped)
     for number, document in documents:
         stop.yield_point()
         yield number, document.text
@@ -85,14 +104,26 @@ def shard(sources: Sequence[Source], config: DataConfig, part: Part | None, toke
         "tokenizer": tokenizer.fingerprint,
         "split": dump(config.split) if part else None,
         "reading": {f.name: getattr(config, f.name) for f in fields(Reading)},
-        "sources": [source.fingerprint() for source in sources],
+        "sources": _fingerprints(sources, part),
     }
     folder = shards() / key(provenance)
     if folder.exists():
         return Shard.open(folder)
+    dropped = Counter[str]()
     limit = sources[0].max_tokens if part == "train" else None
-    named = {**provenance, "text": [source.provenance() for source in sources]}
-    return write_shard(folder, texts(sources, config, part), tokenizer, max_tokens=limit, provenance=named)
+    named = {**provenance, "text": [source.provenance() for source in sources], "dropped": dropped}
+    documents = texts(sources, config, part, dropped)
+    written = write_shard(folder, documents, tokenizer, max_tokens=limit, provenance=named)
+    if _fingerprints(sources, part) != provenance["sources"]:
+        durable.remove_tree(folder)
+        names = ", ".join(source.label for source in sources)
+        raise LilliputError(f"{names} changed while it was read", "start again when it is at rest", Exit.CONTENT)
+    return written
+
+
+def _fingerprints(sources: Sequence[Source], part: Part | None) -> list[str]:
+    """Hashes of the content that a part is made of; a validation set is not asked for its training part."""
+    return [s.fingerprint("validation" if part is None and "validation" in s.parts else part) for s in sources]
 
 
 def key(value: Any) -> str:

@@ -224,6 +224,9 @@ def _summary(parts: Parts, total: int) -> Iterator[str]:
     yield f"{parts.recipe.model.family} with {count.total:,} parameters ({count.non_embedding:,} beside its tables)"
     yield f"{tokens:,} training tokens of {spelled:,} bytes, vocabulary {parts.tokenizer.size:,}"
     yield f"validation tokens: {held_out or 'none'}"
+    if dropped := parts.data.dropped:
+        yield f"left out: {', '.join(f'{count:,} {reason}' for reason, count in dropped.items())}"
+    yield from (words for shard in shards for words in shard.manifest["provenance"].get("text", ()))
     yield f"{total:,} updates of {training.batch_size} windows, {parts.batches.steps_per_epoch:,} an epoch"
     means = f"micro-batches of {training.micro_batch_size}, {training.threads} threads"
     yield f"{training.precision} on {parts.device}, {means}"
