@@ -73,3 +73,20 @@ def test_the_scale_doubles_after_its_patience_and_survives_a_checkpoint():
     copied.load_state(scale.state())
     copied.grow()
     assert copied.state() == {"scale": 8.0, "fits": 0}
+
+
+@pytest.mark.filterwarnings("ignore:In CPU autocast")
+def test_fp16_learns_what_fp32_learns(build, batches):
+    def learned(precision):
+        model = build()
+        optimizer = build_optimizer(model, AdamWConfig(lr=1e-2), precision.weights)
+        rest = {"done": 0, "total": 12, "micro_batch_size": 4, "clip": 1.0, "seed": 1}
+        scale = precision.scaler()
+        steps = train(model, optimizer, lambda _: batches(1), lambda _: 1.0, precision=precision, scale=scale, **rest)
+        return [step.loss.item() for step in steps], optimizer.updates
+
+    plain, updates = learned(Precision("fp32"))
+    half, made = learned(Precision("fp16"))  # on the CPU as a stand-in for the device it is meant for
+    assert half == pytest.approx(plain, rel=0.02)
+    assert half != plain
+    assert made == updates

@@ -45,7 +45,7 @@ class MuonConfig:
 
 
 class Muon(torch.optim.Muon):
-    """Bit for bit torch's Muon, which walks over matrices one by one: half its time at 4 layers of 128."""
+    """Bit for bit torch's Muon, which walks over matrices one by one; about 0.7 of its time at 4 layers of 128."""
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # no closure is ever evaluated
