@@ -94,7 +94,7 @@ def test_kills_at_random_times_change_nothing(server, whole, comparable, in_memo
     for attempt in range(20):
         path = in_memory / str(attempt)
         for _ in range(3):
-            kills += server.run({"path": str(path)}, after=draw.uniform(0.001, 0.03)) == -signal.SIGKILL
+            kills += server.run({"path": str(path)}, after=draw.uniform(0.0005, 0.01)) == -signal.SIGKILL
         assert server.run({"path": str(path)}) == 0
         assert comparable(path) == whole[1]
         shutil.rmtree(path)
