@@ -118,7 +118,9 @@ def test_a_word_that_is_no_override_is_a_usage_error(word: str):
     assert caught.value.code == Exit.USAGE
 
 
-@pytest.mark.parametrize("value", ["on", "No", "12:30", "0755", "${seed}", "'${oc.env:HOME}'", "a: b", "[1", ".nan"])
+@pytest.mark.parametrize(
+    "value", ["on", "No", "12:30", "0755", "${seed}", "'${oc.env:HOME}'", "a: b", "[1", ".nan", '"\\ud800"']
+)
 def test_a_value_that_reads_differently_than_it_looks_is_refused(value: str, tmp_path: Path):
     with pytest.raises(LilliputError) as caught:
         merge({}, [f"seed={value}"])
@@ -236,3 +238,21 @@ def test_overrides_do_what_setting_one_key_after_the_other_does(tree: dict[str, 
             merge(tree, texts)
     else:
         assert merge(tree, texts) == expected
+
+
+keys = st.sampled_from([*vars(Nest)["__dataclass_fields__"], "family", "preset", "dim", "radius", "warmup", "steps"])
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(keys, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(keys, junk, max_size=4), st.sampled_from([{}, NANO, {"model": {"family": "round"}}]))
+def test_whatever_a_tree_holds_it_loads_or_is_refused_by_key(tree: dict[str, Any], sound: dict[str, Any]):
+    try:
+        assert isinstance(load(Nest, {**sound, **tree}, presets=PRESETS), Nest)
+    except LilliputError as error:
+        assert error.code == Exit.RECIPE
+        words = [line.partition(": ")[0] for line in error.cause.split("\n")]
+        assert [word for word in words if " " in word or not word] == []

@@ -99,7 +99,7 @@ def _report(error: BaseException) -> int:
     if failure is None:
         sys.stderr.write("stopped\n")
         return Exit.INTERRUPTED
-    for cause in failure.cause.splitlines():
+    for cause in failure.cause.split("\n"):
         sys.stderr.write(f"error: {printable(cause)}\n")
     sys.stderr.write(f"hint: {printable(failure.action)}\n")
     return failure.code

@@ -75,6 +75,8 @@ def _ambiguous(node: yaml.Node | None) -> Iterator[tuple[int, str]]:
 def _ambiguity(text: str, kind: str) -> str | None:
     if "${" in text:
         return "`${` is refused: a recipe says each value itself"
+    if re.search("[\ud800-\udfff]", text):
+        return f"{text!a} holds half a character"
     if kind == "bool" and text.lower() not in ("true", "false"):
         return f"{text} is a truth value to YAML 1.1 only; write true or false, or quote it"
     if kind in ("int", "float") and ":" in text:
