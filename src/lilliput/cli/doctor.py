@@ -13,6 +13,8 @@ import typer
 
 from lilliput import __version__
 from lilliput.cli.terminal import say, say_json
+from lilliput.runs.home import home
+from lilliput.runs.run import runs_root
 
 EXTRAS = {
     "data": ("datasets", "ftfy", "warcio"),
@@ -24,8 +26,6 @@ EXTRAS = {
     "dev": ("pytest", "hypothesis", "ruff", "mypy"),
 }
 """Extra -> the modules by whose presence it is known."""
-
-FOLDERS = {"LILLIPUT_HOME": "~/.lilliput", "LILLIPUT_RUNS": "runs", "LILLIPUT_DATA": ""}
 
 
 def doctor(json: Annotated[bool, typer.Option("--json", help="print one JSON document")] = False) -> None:
@@ -55,7 +55,11 @@ def examine() -> dict[str, Any]:
         "memory": {"total": psutil.virtual_memory().total, "free": psutil.virtual_memory().available},
         "disk": {"free": shutil.disk_usage(Path.cwd()).free},
         "accelerators": _accelerators(),
-        "folders": {name: os.environ.get(name) or usual or None for name, usual in FOLDERS.items()},
+        "folders": {
+            "LILLIPUT_HOME": str(home()),
+            "LILLIPUT_RUNS": str(runs_root()),
+            "LILLIPUT_DATA": os.environ.get("LILLIPUT_DATA") or None,
+        },
         "extras": {extra: all(map(_is_installed, modules)) for extra, modules in EXTRAS.items()},
     }
 
