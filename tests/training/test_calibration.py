@@ -121,10 +121,15 @@ def test_micro_batches_grow_while_that_saves_time_and_fits():
     assert largest_useful(64, limited) == 4
 
 
-def test_no_pass_of_seconds_is_tried():
+def test_no_long_pass_is_tried():
     tried = []
-    largest_useful(64, lambda n: (tried.append(n), 0.6 / n**0.1)[1])
+    largest_useful(64, lambda n: (tried.append(n), 0.15 / n**0.1)[1])
     assert tried == [1, 2]
+
+
+def test_calibration_ends_when_its_time_is_up(monkeypatch):
+    monkeypatch.setattr(calibration, "BUDGET_S", 0.0)
+    assert largest_useful(64, lambda n: 1e-3 / n) == 1
 
 
 def test_every_auto_becomes_a_value_and_stays_the_same(monkeypatch):

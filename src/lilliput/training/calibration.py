@@ -17,7 +17,8 @@ import torch
 from lilliput import __version__
 from lilliput.models.contract import LanguageModel, ModelSettings
 from lilliput.models.weights import build_model
-from lilliput.optim import AdamWConfig, Optimizer, build_optimizer
+from lilliput.optim import Optimizer
+from lilliput.optim.optimizer import Weights
 from lilliput.runs import durable, home
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.order import hash64
@@ -34,8 +35,12 @@ Value = TypeVar("Value")
 
 WORTH = 0.97
 """A faster choice has to save 3 %: less is noise."""
-PATIENCE_S = 2.0
-"""Seconds of one pass beyond which no larger micro-batch is tried."""
+FEW_TOKENS = 512
+"""Tokens of a pass that compares precisions."""
+PATIENCE_S = 0.5
+"""Seconds of one pass beyond which no larger micro-batch is tried, and of passes that are enough for a figure."""
+BUDGET_S = 4.0
+"""Seconds after which no further micro-batch is tried."""
 
 
 def resolved(training: TrainingConfig, model: ModelSettings, vocab_size: int) -> TrainingConfig:
@@ -50,7 +55,8 @@ def resolved(training: TrainingConfig, model: ModelSettings, vocab_size: int) ->
         return _seconds_per_window(model, shape, device, check(precision, device))
 
     def fastest() -> Format:
-        return faster(candidates(device), lambda name: time_of(name, min(training.batch_size, 4)))
+        few = min(training.batch_size, max(1, FEW_TOKENS // training.context_length))
+        return faster(candidates(device), lambda name: time_of(name, few))
 
     precision = training.precision if training.precision != "auto" else remember(f"precision {what}", fastest)
     micro_batch_size = training.micro_batch_size
@@ -140,10 +146,11 @@ def faster(choices: Sequence[Choice], seconds: Callable[[Choice], float]) -> Cho
 def largest_useful(batch_size: int, seconds_per_window: Callable[[int], float]) -> int:
     """The micro-batch size that takes the least time per window: doubled while that is worth it and fits.
 
-    No pass is tried that would take seconds, which also bounds the memory tried on a CPU.
+    No pass is tried that would take long, which also bounds the memory tried on a CPU.
     """
     best, least, size = 1, seconds_per_window(1), 1
-    while size < batch_size and 2 * least * size < PATIENCE_S:
+    begun = time.perf_counter()
+    while size < batch_size and 2 * least * size < PATIENCE_S and time.perf_counter() - begun < BUDGET_S:
         size = min(2 * size, batch_size)
         try:
             taken = seconds_per_window(size)
@@ -193,22 +200,24 @@ def _entries(path: Path) -> dict[str, Any]:
 def _seconds_per_window(
     settings: ModelSettings, shape: tuple[int, int, int], device: torch.device, precision: Precision
 ) -> float:
-    """Best of three forward and backward passes over random tokens, after one to warm up."""
+    """Best of at most three forward and backward passes over random tokens, after one to warm up."""
     vocab_size, context, windows = shape
     model = build_model(settings, vocab_size, seed=0).to(device).train()
-    optimizer = build_optimizer(model, AdamWConfig(), precision.weights)
+    weights = Weights(model, precision.weights)
     ids = np.random.default_rng(0).integers(0, vocab_size, (windows, context + 1))
     full, alone = np.ones((windows, context), np.bool_), np.zeros((windows, context), np.int32)
     batch = place(Batch(ids[:, :-1].copy(), ids[:, 1:].copy(), full, alone, full.sum(1)), device)
     times = []
     with seeded(device, 0):
         for _ in range(4):
-            optimizer.zero_grad()
+            model.zero_grad()
             begun = time.perf_counter()
             with precision.autocast(device):
                 nats = cross_entropy(model, batch).nats
             torch.autograd.backward(nats)
-            optimizer.weights.collect()
+            weights.collect()
             nats.item()  # waits for the device
             times.append(time.perf_counter() - begun)
+            if len(times) > 1 and sum(times) > PATIENCE_S:
+                break
     return min(times[1:]) / windows
