@@ -21,7 +21,7 @@ def test_training_on_ones_own_text_is_planned_as_the_page_says(
 ):
     (line,) = re.findall(r"^\.venv/bin/lilliput (train .*)$", README, re.MULTILINE)
     monkeypatch.chdir(tmp_path)
-    Path("my-book.txt").write_text("Once upon a time there was a small model.\n" * 400, encoding="utf-8")
+    Path("my-book.txt").write_text("Once upon a time there was a small model.\n" * 4000, encoding="utf-8")
     assert main([*line.split(), "--dry-run"]) == 0, capsys.readouterr().err
     assert not Path("runs").exists()
 
