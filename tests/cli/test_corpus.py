@@ -1,9 +1,17 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from lilliput.cli import main
 from lilliput.config.errors import Exit
+from lilliput.corpus.catalog import read
+from lilliput.corpus.listing import source_of
+from lilliput.corpus.reading import Reading
+from lilliput.corpus.split import SplitConfig
+from lilliput.tokens import GPT2Config, open_tokenizer
+from lilliput.tokens.packing import pack
+from lilliput.tokens.shards import shard_in_memory
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +56,21 @@ def test_statistics_have_thousands_separators_and_parts_that_sum_up(capsys, samp
     found = json.loads(lilliput(capsys, "stats", "shakespeare", "--json")[1])
     assert sum(part["bytes"] for part in found["parts"].values()) == found["total"]["bytes"] == 1_115_394
     assert found["total"]["documents"] == 1
+
+
+def test_a_tokenizers_ids_and_training_sequences_are_counted_as_training_packs_them(capsys, sample_data, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_DATA", str(sample_data))
+    words = ("stats", "verdict", "--tokenizer", "gpt2", "--context-length", "64")
+    found = json.loads(lilliput(capsys, *words, "--json")[1])
+    assert found["total"]["tokens"] == 5_145
+    tokenizer = open_tokenizer(GPT2Config(), None, Path("nowhere"))
+    source = source_of("verdict")
+    documents = read([source], SplitConfig(), Reading(), "train")
+    packed = pack(shard_in_memory(((0, document.text) for _, document in documents), tokenizer), 64)
+    assert found["training_sequences"] == len(packed)
+    out = lilliput(capsys, *words)[1]
+    assert "5,145" in out
+    assert f"training sequences of 64 tokens: {len(packed)}" in out
 
 
 def test_an_added_folder_is_listed_and_counted_by_its_name(capsys, tmp_path, monkeypatch):

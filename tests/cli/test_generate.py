@@ -10,6 +10,7 @@ from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.modern import ModernConfig
 from lilliput.models.weights import build_model
 from lilliput.stages import opened as stage
+from lilliput.stages.writing import Examination
 from lilliput.tokens.bytes import ByteTokenizer
 
 
@@ -59,6 +60,16 @@ def test_texts_go_to_the_output_file_and_nothing_else_to_stdout(capsys, tmp_path
     assert main(["generate", "small", "--prompt", "Hello", "--num-samples", "2", "--output-file", str(target)]) == 0
     assert target.read_text(encoding="utf-8").count("Hello") == 2
     assert capsys.readouterr().out == ""
+
+
+def test_a_report_says_what_the_texts_show(capsys, monkeypatch):
+    found = Examination(utf8_validity=0.987, distinct=0.5, repetition=0.25, verbatim="of the sea", compared=12345)
+    monkeypatch.setattr("lilliput.stages.writing.examine", lambda opened, written: found)
+    assert main(["generate", "small", "--prompt", "Hello", "--report"]) == 0
+    shown = capsys.readouterr().out
+    assert all(word in shown for word in ("98.7%", "50.0%", "25.0%", "10 characters", "12,345", "'of the sea'"))
+    assert main(["generate", "small", "--prompt", "Hello", "--report", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["report"]["verbatim"] == "of the sea"
 
 
 def test_one_text_is_shown_after_its_prompt(capsys):

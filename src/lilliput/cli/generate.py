@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,7 @@ from lilliput.config.errors import Exit, LilliputError
 if TYPE_CHECKING:
     from lilliput.inference.sampling import SamplingConfig
     from lilliput.stages.opened import Opened
+    from lilliput.stages.writing import Examination
 
 Tree = dict[str, Any]
 
@@ -35,6 +37,7 @@ def generate(
     greedy: Annotated[bool, Option("--greedy", help="always the most likely token")] = False,
     stop: Annotated[list[str] | None, Option(help="end a text before this; may be given several times")] = None,
     device: Annotated[str, Option(help="auto, cpu, cuda or mps")] = "auto",
+    report: Annotated[bool, Option("--report", help="examine the texts, and what the corpus holds of them")] = False,
     interactive: Annotated[bool, Option("--interactive", help="ask for prompts; /help lists commands")] = False,
     json: Annotated[bool, Option("--json", help="texts, tokens and reasons for a program")] = False,
 ) -> int:
@@ -61,8 +64,8 @@ def generate(
     _note_unread(opened, prompts)
     if interactive:
         converse(opened, sampling, _sampling)
-    elif json or output_file or len(prompts) * num_samples > 1:
-        _write_all(opened, prompts, sampling, num_samples, output_file, json)
+    elif json or report or output_file or len(prompts) * num_samples > 1:
+        _write_all(opened, prompts, sampling, num_samples, output_file, json, report)
     else:
         return _write_one(opened, prompts[0], sampling)
     return 0
@@ -100,11 +103,18 @@ def _write_one(opened: "Opened", prompt: str, sampling: "SamplingConfig") -> int
 
 
 def _write_all(
-    opened: "Opened", prompts: Sequence[str], sampling: "SamplingConfig", samples: int, path: Path | None, as_json: bool
+    opened: "Opened",
+    prompts: Sequence[str],
+    sampling: "SamplingConfig",
+    samples: int,
+    path: Path | None,
+    as_json: bool,
+    report: bool,
 ) -> None:
-    """Write all texts side by side, then print them or put them into a file."""
+    """Write all texts side by side, then print them or put them into a file; at last what they show."""
     from lilliput.config.load import dump
     from lilliput.inference.generate import generate
+    from lilliput.stages.writing import examine
 
     start = time.perf_counter()
     done = generate(opened.model, opened.tokenizer, prompts, sampling, samples=samples)
@@ -114,6 +124,9 @@ def _write_all(
         for d in done
     ]
     whole = {"model": opened.name, "sampling": dump(sampling), "tokens": tokens, "seconds": seconds, "texts": texts}
+    examined = examine(opened, done) if report else None
+    if examined:
+        whole["report"] = asdict(examined)
     if path:
         _save(path, dumps(whole, ensure_ascii=False, indent=2) + "\n" if as_json else _page(texts))
         note(f"{len(texts)} texts written to {path}")
@@ -121,7 +134,17 @@ def _write_all(
         say_json(whole)
     else:
         say(_page(texts), end="")
+    if examined and not as_json:
+        _show(examined)
     note(f"[{speed(tokens, seconds)}]")
+
+
+def _show(found: "Examination") -> None:
+    say(f"whole UTF-8 characters    {found.utf8_validity:.1%} of the bytes")
+    say(f"distinct pairs of words   {found.distinct:.1%}")
+    say(f"repeated groups of four   {found.repetition:.1%}")
+    length, compared = len(found.verbatim), found.compared
+    say(f"verbatim from the corpus  {length:,} characters at most, of {compared:,} searched: {found.verbatim!r}")
 
 
 def _page(texts: Sequence[Tree]) -> str:

@@ -32,16 +32,15 @@ def train(
     """
     from lilliput.config.load import load
     from lilliput.corpus.listing import source_of
+    from lilliput.stages.tokenizer import remarks
     from lilliput.stages.vocabularies import train as train_tokenizer
     from lilliput.tokens import BPEConfig
 
     tree = {"size": size, **({"special_tokens": special} if special else {})}
     config = load(BPEConfig, tree, origin="tokenizer train")
     tokenizer, folder, found = train_tokenizer(source_of(corpus, _options(text_column)), config, output)
-    if tokenizer.encoder == "tokenizers":
-        note("tiktoken gives other ids for some texts: this tokenizer encodes with `tokenizers`, which is slower")
-    if tokenizer.unused:
-        note(f"the text gave {size - tokenizer.unused:,} ids; {tokenizer.unused:,} of {size:,} stay unused")
+    for remark in remarks(tokenizer):
+        note(remark)
     if json:
         say_json({"folder": str(folder), "fingerprint": tokenizer.fingerprint, **_row(found)})
         return

@@ -25,7 +25,7 @@ class Counts:
     characters: int = 0
     words: int = 0
     tokens: int | None = None
-    """None without a tokenizer."""
+    """Of the texts alone, without begin and end; None without a tokenizer."""
 
     def add(self, other: "Counts") -> None:
         for name in ("documents", "bytes", "characters", "words"):

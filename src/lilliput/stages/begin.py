@@ -1,8 +1,9 @@
 """A run begun, resumed, or branched off another: what it is, checked and written down before it trains."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ from lilliput.stages.events import Event, Warned, stamped
 from lilliput.stages.prepare import Data, prepare
 from lilliput.stages.pretrain import pretrain
 from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
-from lilliput.stages.tokenizer import open_tokenizer
+from lilliput.stages.tokenizer import open_tokenizer, remarks
 from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training import calibration, parallel
 from lilliput.training.precision import check
@@ -44,16 +45,18 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.model, tokenizer.size))
         data = prepare(recipe.data, recipe.validation, tokenizer)
         _describe(run, word, recipe, tokenizer, data, parent)
+        notes = list(remarks(tokenizer))
     else:
         recipe, notes = _stored_recipe(run, word, overrides)
         tokenizer = tokens.load(run.tokenizer)
         data = prepare(recipe.data, recipe.validation, tokenizer)
         _refuse_other_data(run, data)
-        yield from (Warned(note) for note in (*notes, *_contract_notes(run, recipe)))
-    yield from logged(run.train_log, pretrain(run, recipe, tokenizer, data))
+        notes += _contract_notes(run, recipe)
+    warnings = (Warned(note) for note in notes)
+    yield from logged(run.train_log, chain(warnings, pretrain(run, recipe, tokenizer, data)))
 
 
-def logged(path: Path, events: Iterator[Event]) -> Iterator[Event]:
+def logged(path: Path, events: Iterable[Event]) -> Iterator[Event]:
     """The events as they come, each written to the log first."""
     log = durable.Appender(path)
     try:

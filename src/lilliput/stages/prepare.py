@@ -16,11 +16,15 @@ from lilliput.corpus.catalog import read, read_whole
 from lilliput.corpus.document import Part
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
+from lilliput.corpus.sources.entry import Entry
 from lilliput.corpus.split import SplitConfig
 from lilliput.runs import durable, stop
 from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard
 from lilliput.tokens.tokenizer import Tokenizer
+
+LIMITS = ("max_samples", "max_bytes")
+"""What decides which documents of a text there are before it is divided into parts."""
 
 
 @settings
@@ -46,7 +50,10 @@ class DataConfig(Reading):
 @settings
 class ValidationConfig:
     sources: Fatal[tuple[Source, ...]] = ()
-    """Validation sets of their own, each by its name; without any, the validation parts of `data.sources`."""
+    """Validation sets, each by its name: of a text that is trained on its validation part, any other whole.
+
+    Without any, the validation parts of all `data.sources` together.
+    """
 
 
 @dataclass(frozen=True)
@@ -72,12 +79,34 @@ def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokeniz
     """Write the shards that are not there yet; open all."""
     train = [shard([source], config, "train", tokenizer) for source in config.sources]
     if validation.sources:
-        held_out = {s.label: shard([s], config, None, tokenizer) for s in validation.sources}
+        held_out = {source.label: _validation_set(source, config, tokenizer) for source in validation.sources}
     elif config.split.validation > 0:
         held_out = {"validation": shard(config.sources, config, "validation", tokenizer)}
     else:
         held_out = {}
     return Data(train, [source.weight for source in config.sources], held_out)
+
+
+def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer) -> Shard:
+    """A text of its own, whole; of one that is trained on, the part that is kept out of training."""
+    own = next((own for own in config.sources if _text(own) == _text(source)), None)
+    if own is None:
+        return shard([source], config, None, tokenizer)
+    has_parts = source.parts and config.split.kind in ("auto", "official")
+    if not has_parts and any(getattr(source, name) not in (None, getattr(own, name)) for name in LIMITS):
+        cause = f"{source.label} is trained on within other limits than it is validated on"
+        raise LilliputError(cause, "leave out the limits under `validation.sources`", Exit.RECIPE)
+    found = shard([source if has_parts else own], config, "validation", tokenizer)
+    if not found.num_documents:
+        cause = f"all of {source.label} is trained on: none of it is kept for validation"
+        raise LilliputError(cause, "set `data.split.validation` above 0", Exit.RECIPE)
+    return found
+
+
+def _text(source: Source) -> dict[str, Any]:
+    """What a source reads, whatever its share and its limits."""
+    shares = {field.name for field in fields(Entry)}
+    return {name: value for name, value in dump(source).items() if name not in shares}
 
 
 def texts(

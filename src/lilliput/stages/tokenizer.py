@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from lilliput import tokens
 from lilliput.runs.home import tokenizers
 from lilliput.stages.prepare import DataConfig, texts
+from lilliput.tokens.byte_level import ByteLevelBPE
 from lilliput.tokens.tokenizer import Tokenizer
 
 
@@ -15,3 +16,14 @@ def open_tokenizer(config: tokens.TokenizerConfig, data: DataConfig) -> Tokenize
         return (text for _, text in texts(data.sources, data, "train"))
 
     return tokens.open_tokenizer(config, training_texts, tokenizers())
+
+
+def remarks(tokenizer: Tokenizer) -> Iterator[str]:
+    """What a person should know of a tokenizer before a model is trained with it."""
+    if not isinstance(tokenizer, ByteLevelBPE):
+        return
+    if tokenizer.encoder == "tokenizers":
+        yield "tiktoken gives other ids for some texts: this tokenizer encodes with `tokenizers`, which is slower"
+    if tokenizer.unused:
+        size = tokenizer.size
+        yield f"the text gave {size - tokenizer.unused:,} ids; {tokenizer.unused:,} of {size:,} stay unused"

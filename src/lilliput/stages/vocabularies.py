@@ -9,6 +9,7 @@ from lilliput.corpus.document import Part
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.split import SplitConfig
+from lilliput.corpus.statistics import Counts, Statistics, measure
 from lilliput.runs import stop
 from lilliput.runs.home import tokenizers
 from lilliput.tokens import BPEConfig, BytesConfig, GPT2Config, HubConfig, TokenizerConfig, open_tokenizer
@@ -34,6 +35,17 @@ def compare(source: Source, names: Sequence[str]) -> dict[str, Report]:
     """What each tokenizer makes of the validation part of a source, which no tokenizer trained here has seen."""
     opened = {name: open_tokenizer(_config(name), None, tokenizers()) for name in names}
     return {name: report(tokenizer, texts(source, "validation")) for name, tokenizer in opened.items()}
+
+
+def statistics(source: Source, split: SplitConfig, reading: Reading, name: str) -> Statistics:
+    """Statistics of a source, counted in a tokenizer's ids too."""
+    return measure(source, split, reading, open_tokenizer(_config(name), None, tokenizers()).encode)
+
+
+def sequences(counts: Counts, context_length: int) -> int:
+    """Windows that counted documents make, each with its begin and end, as training packs them."""
+    targets = (counts.tokens or 0) + 2 * counts.documents - 1
+    return -(-targets // context_length)
 
 
 def place(output: str) -> Path:
