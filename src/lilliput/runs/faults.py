@@ -1,14 +1,16 @@
 """Faults on demand at the n-th durable primitive: death before it, death half-way, an error of the disk, a signal.
 
-`LILLIPUT_FAULT` is one of `kill@N`, `killmid@N`, `term@N`, `ENOSPC@N`, `EDQUOT@N`, `EIO@N`; `LILLIPUT_TRACE` names a
-file that receives one JSON line per primitive, with the place outside the seam that asked for it. Tests in one process
-call `faults.reset`. Without either, a primitive costs one counter more.
+`LILLIPUT_FAULT` is one of `kill@N`, `killmid@N`, `term@N`, `ENOSPC@N`, `EDQUOT@N`, `EIO@N`; in the place of N may stand
+`operation:file:line`, the first primitive that this place outside the seam asks for. `LILLIPUT_TRACE` names a file that
+receives one JSON line per primitive, with that place. Tests in one process call `faults.reset`. Without either, a
+primitive costs one counter more.
 """
 
 import contextlib
 import errno
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -18,6 +20,7 @@ from typing import NoReturn
 
 SIGNALS = ("kill", "killmid", "term")
 ERRORS = ("ENOSPC", "EDQUOT", "EIO")
+WHERE = re.compile(r"[0-9]+|[a-z_]+:\w+\.py:[0-9]+")
 SEAM = (__file__, str(Path(__file__).with_name("durable.py")), contextlib.__file__)
 
 
@@ -43,10 +46,10 @@ class Faults:
 
     def reset(self, fault: str = "", trace: "list[Call] | str | Path | None" = None) -> None:
         """Start counting anew, with another fault and another trace (a list, or a file of JSON lines)."""
-        self.kind, _, number = fault.partition("@")
-        if fault and (self.kind not in (*SIGNALS, *ERRORS) or not number.isdecimal()):
+        self.kind, _, self.at = fault.partition("@")
+        if fault and (self.kind not in (*SIGNALS, *ERRORS) or not WHERE.fullmatch(self.at)):
             raise ValueError(f"LILLIPUT_FAULT={fault}: it may be one of {', '.join((*SIGNALS, *ERRORS))}, then @N")
-        self.at, self.count, self.trace = int(number or 0), 0, trace
+        self.count, self.trace = 0, trace
 
     def due(self, operation: str, path: Path, to: Path | None, data: "bytes | bytearray | memoryview") -> bool:
         """Count one primitive; True where the caller shall do half of it and die."""
@@ -55,8 +58,9 @@ class Faults:
             number = self.count
         if self.trace is not None:
             self._record(Call(number, operation, str(path), str(to or ""), _site(), bytes(data)))
-        if number != self.at:
+        if not self.at or self.at not in (str(number), f"{operation}:{_site()}" if ":" in self.at else ""):
             return False
+        self.at = ""
         if self.kind == "kill":
             self.die()
         if self.kind == "term":
