@@ -179,10 +179,10 @@ class Run:
                 return State(manifest.get("best"), tuple(manifest.get("pinned") or ()))
         return State()
 
-    def started(self) -> None:
+    def started(self, **changes: Any) -> None:
         """Forget how the run ended last time and what was left half-done: it is being written again."""
         durable.sweep(self.path)
-        self.update(exit=None)
+        self.update(exit=None, **changes)
 
     def ended(self, code: int, step: int, cause: str = "") -> None:
         """Record how the run ended: an exit code (0 = finished), the last step, one line of cause."""

@@ -88,6 +88,8 @@ def _parent(run: Run | None, path: Path, how: Literal["resume", "weights"]) -> P
 
 def _describe(run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: Data, parent: Parent | None) -> None:
     """Write what the run is; with its manifest, the last file, there is a run."""
+    if run.tokenizer.exists():  # a process that was killed left it, perhaps for another recipe
+        durable.remove_tree(run.tokenizer)
     tokenizer.save(run.tokenizer)
     tree = config.dump(recipe)
     given = Path(word).is_file() or "@" not in word

@@ -14,7 +14,7 @@ from lilliput.evals.run import evaluate
 from lilliput.inference.generate import stream
 from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.contract import LanguageModel
-from lilliput.runs import metrics, stop
+from lilliput.runs import stop
 from lilliput.runs.run import Run
 from lilliput.stages.events import Event, Finished, Sampled, Saved, Stepped, Validated
 from lilliput.tokens.batch import Batch
@@ -94,6 +94,15 @@ class Progress:
     open: list[Effect] = field(default_factory=list)
     """Effects of `step` that were due and are not done."""
     ended: str | None = None
+    shown_nats: float = 0.0
+    """Of the updates since the last shown line; their mean is what `until_loss` looks at."""
+    shown_targets: int = 0
+    shown_bytes: int = 0
+
+    def show(self, nats: float, targets: int, spelled: int) -> None:
+        self.shown_nats += nats
+        self.shown_targets += targets
+        self.shown_bytes += spelled
 
 
 @dataclass(frozen=True)
@@ -126,76 +135,68 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
     log, validate, sample, save. Resuming from the checkpoint of any step repeats none and misses none.
     """
     rhythm, meter = job.rhythm, job.meter
-    log = _Log(job, progress)
+    log, saved = _Log(job, progress), _Saved(time.monotonic())
     if progress.step == 0 and rhythm.validate_at_start and job.validation:
         progress.open = ["validate"]
-    yield from _effects(job, progress)
-    saved = _Saved(progress.step, time.monotonic())
-    if progress.ended is None:
+    if progress.open:
+        yield from _effects(job, progress)
+        reason = _save_reason(job, progress, saved)
+        if reason and progress.step and not progress.open:
+            yield _save(job, progress, saved, reason)
+    if progress.ended is None and not progress.open:
         meter.start(progress.step)
         for step in job.steps(progress):
             log.add(step)
-            last = progress.step == progress.total
             if due(progress.step, rhythm.log_every, progress.total):
                 yield log.flush()
                 if job.until_loss is not None and log.mean < job.until_loss:
                     progress.ended = "until_loss"
-            if last:
+            if progress.step == progress.total:
                 progress.ended = "length"
-            ending = progress.ended is not None
-            if job.validation and (_every(progress, rhythm.validate_every) or (ending and rhythm.validate_every > 0)):
-                progress.open.append("validate")
-            if _every(progress, rhythm.sample_every) or (ending and rhythm.sample_every > 0):
-                progress.open.append("sample")
+            progress.open = _due_effects(job, progress)
             if progress.open:
                 log.write()
-                best = progress.best_step
                 with meter.pause():
                     yield from _effects(job, progress)
-                if progress.best_step != best and rhythm.best_by != "none":
-                    saved.best = True
-            reason = _save_reason(job, progress, saved)
+            stopping = stop.requested() is not None  # asked once: what is not saved below must not end the loop
+            reason = _save_reason(job, progress, saved) or ("stop" if stopping else None)
             if reason:
                 log.write()
                 with meter.pause():
                     yield _save(job, progress, saved, reason)
-            if progress.ended or stop.requested():
+            if progress.ended or stopping:
                 break
-    if progress.ended and progress.open:  # a stop came during the last effects
-        yield from _effects(job, progress)
     ended = progress.ended if not progress.open else None
-    if ended and saved.step != progress.step:
-        yield _save(job, progress, saved, "final")
     yield Finished(progress.step, progress.total, ended or "stopped", meter.seconds)
 
 
-def _every(progress: Progress, every: int) -> bool:
-    return every > 0 and progress.step % every == 0
+def _due_effects(job: Job, progress: Progress) -> list[Effect]:
+    """What this step asks for beside its update; the last step asks for all."""
+    wanted: list[tuple[Effect, int]] = [("sample", job.rhythm.sample_every)]
+    if job.validation:
+        wanted.insert(0, ("validate", job.rhythm.validate_every))
+    ending = progress.ended is not None
+    return [effect for effect, every in wanted if every > 0 and (ending or progress.step % every == 0)]
 
 
 @dataclass
 class _Saved:
     """When the last checkpoint was committed, and how long it took."""
 
-    step: int
     at: float
     took: float = 0.0
-    best: bool = False
 
 
 def _save_reason(job: Job, progress: Progress, saved: _Saved) -> str | None:
-    """Why a checkpoint is due after this step; the first reason counts."""
+    """Why a checkpoint is due after this step; the first reason counts, those that let it stay before the others."""
     rhythm, step = job.rhythm, progress.step
-    best, saved.best = saved.best, False
-    if stop.requested():
-        return "stop"
     if progress.ended:
         return "final"
-    if _every(progress, rhythm.save_every):
+    if rhythm.save_every > 0 and step % rhythm.save_every == 0:
         return "rhythm"
     if rhythm.save_each_epoch and math.floor(job.epoch(step)) > math.floor(job.epoch(step - 1)):
         return "epoch"
-    if best:
+    if rhythm.best_by != "none" and progress.best_step == step:
         return "best"
     # Fifty times the last save's duration keeps saving under 2 % of the time.
     if rhythm.save_seconds > 0 and time.monotonic() - saved.at > max(rhythm.save_seconds, 50 * saved.took):
@@ -206,7 +207,7 @@ def _save_reason(job: Job, progress: Progress, saved: _Saved) -> str | None:
 def _save(job: Job, progress: Progress, saved: _Saved, reason: str) -> Saved:
     begun = time.monotonic()
     job.save(progress, reason)
-    saved.step, saved.at = progress.step, time.monotonic()
+    saved.at = time.monotonic()
     saved.took = saved.at - begun
     return Saved(progress.step, reason, saved.took)
 
@@ -217,18 +218,8 @@ class _Log:
     def __init__(self, job: Job, progress: Progress) -> None:
         self.job, self.progress = job, progress
         self.pending: list[tuple[Step, int, int]] = []
-        self.shown = self._shown_before()  # nats per target, targets, bytes of each update since the last shown line
         self.last: dict[str, Any] = {}
         self.mean = math.inf
-
-    def _shown_before(self) -> list[tuple[float, int, int]]:
-        """What the log already holds of the window that a resume falls into, so that its mean stays the same."""
-        step, every = self.progress.step, max(self.job.rhythm.log_every, 1)
-        begin = step - step % every
-        records = [r for r in metrics.read(self.job.run.metrics.path) if r["kind"] == "step" and r["step"] >= begin]
-        counts = [(0, 0), *((r["tokens_seen"], r["bytes_seen"]) for r in records)]
-        pairs = zip(records, counts, counts[1:], strict=False)
-        return [(float(r["loss"]), b[0] - a[0], b[1] - a[1]) for r, a, b in pairs if r["step"] > begin]
 
     def add(self, step: Step) -> None:
         progress = self.progress
@@ -253,7 +244,7 @@ class _Log:
         records = []
         for (step, tokens, spelled), values in zip(self.pending, stacked, strict=True):
             named = dict(zip(names, values, strict=True))
-            self.shown.append((named["loss"], step.targets, step.bytes))
+            self.progress.show(named["loss"] * step.targets, step.targets, step.bytes)
             records.append(
                 {
                     "kind": "step",
@@ -278,13 +269,11 @@ class _Log:
         """Write what is pending and sum up the updates since the last shown line."""
         clock = self.job.meter.read()
         self.write(clock)
-        targets = sum(count for _, count, _ in self.shown)
-        nats = sum(loss * count for loss, count, _ in self.shown)
-        self.mean = nats / max(targets, 1)
-        bpb = bits_per_byte(nats, sum(spelled for _, _, spelled in self.shown))
-        self.shown.clear()
-        extra = {k: v for k, v in self.last.items() if k.startswith(("aux.", "monitor."))}
         last, progress = self.last, self.progress
+        self.mean = progress.shown_nats / max(progress.shown_targets, 1)
+        bpb = bits_per_byte(progress.shown_nats, progress.shown_bytes)
+        progress.shown_nats, progress.shown_targets, progress.shown_bytes = 0.0, 0, 0
+        extra = {k: v for k, v in last.items() if k.startswith(("aux.", "monitor."))}
         figures = last["epoch"], self.mean, bpb, last["lr"], last["grad_norm"]
         return Stepped(progress.step, progress.total, *figures, clock, extra)
 

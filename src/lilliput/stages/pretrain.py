@@ -192,7 +192,7 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
         notes.append(f"resumed from step {progress.step}")
     elif parent and parent["how"] == "resume":
         progress, _ = _load(Path(parent["checkpoint"]), parts)
-        progress.best = progress.best_step = None  # the parent's best checkpoint is not this run's
+        progress.best_step = None  # the parent's best checkpoint is not this run's
         notes.append(f"goes on from step {progress.step} of run {parent['run']}")
     elif parent:
         checkpoint.load(
@@ -205,6 +205,8 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
         notes.append(f"starts with the weights of step {parent['step']} of run {parent['run']}")
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])
+    run.started(best=found.manifest.get("best"))
+    run.retain(parts.recipe.rhythm.keep)  # the run may have been killed between its last save and this
     return progress, notes
 
 
