@@ -26,15 +26,16 @@ def sample_data() -> Path:
     return SAMPLE_DATA
 
 
-@pytest.fixture
-def in_memory(tmp_path: Path) -> Iterator[Path]:
+def _folder_in_memory() -> Iterator[Path]:
     """An empty folder in memory where there is one: for tests that sync thousands of times."""
     shared = Path("/dev/shm")
-    if not os.access(shared, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=shared, prefix="lilliput-") as folder:
+    place = shared if os.access(shared, os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=place, prefix="lilliput-") as folder:
         yield Path(folder)
+
+
+in_memory = pytest.fixture(_folder_in_memory)
+module_in_memory = pytest.fixture(_folder_in_memory, scope="module")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,76 @@
+"""Training that is killed, or refused by the disk, at every place that writes: afterwards nothing shows it."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from tests.faults import reference_task
+from tests.faults.trainer import PRELOAD, Trainer
+
+from lilliput.config.errors import Exit
+
+SHORT = {
+    "training": {"length": {"steps": 6}},
+    "rhythm": {"validate_every": 2, "sample_every": 3, "save_every": 2, "keep": 1},
+}
+"""All places that write, in a quarter of the time."""
+FILES, NAMES = ("append", "allocate", "create", "fsync", "write"), ("mkdir", "rename", "rmdir", "sync_dir", "unlink")
+FAULTS = (("ENOSPC", Exit.DISK_FULL), ("EIO", Exit.IO), ("kill", -signal.SIGKILL), ("killmid", -signal.SIGKILL))
+
+
+@pytest.fixture(scope="module")
+def server(kit):
+    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def short(server, module_in_memory):
+    return Trainer(server, module_in_memory, **SHORT)
+
+
+def place(call):
+    return f"{call['operation']}:{call['site']}"
+
+
+@pytest.fixture(scope="module")
+def calls(short):
+    """The durable calls of a run that is never interrupted."""
+    return short.start().trace()
+
+
+@pytest.fixture(scope="module")
+def commit(calls):
+    """The place of the rename that makes a checkpoint."""
+    return next(place(call) for call in calls if "/checkpoints/step-" in call["to"])
+
+
+@pytest.mark.parametrize("operation", [*FILES, "overwrite", *NAMES])
+def test_whatever_happens_where_a_run_writes_it_ends_the_same(short, calls, operation):
+    here = {place(call): None for call in calls if call["operation"] == operation}
+    assert here
+    for where in here:
+        run = short.start()
+        for kind, code in FAULTS:
+            found = run.attempt(fault=f"{kind}@{where}")
+            if found == 0:  # the attempts before had come past this place for good
+                run.check_end(where)
+                run = short.start()
+                found = run.attempt(fault=f"{kind}@{where}")
+            assert found == code, (kind, where, run.said())
+            run.check_checkpoints()
+        run.check_finish(where)
+
+
+def test_whatever_happens_where_a_resumed_run_tidies_up_it_ends_the_same(short, calls, commit):
+    run = short.start()
+    run.attempt(fault=f"kill@{commit}")
+    here = sorted({place(call) for call in run.trace()} - {place(call) for call in calls})
+    assert len(here) > 5
+    for where in here:
+        run = short.start()
+        for kind, code in FAULTS:
+            run.attempt(fault=f"kill@{commit}")
+            assert run.attempt(fault=f"{kind}@{where}") == code, (kind, where, run.said())
+            run.check_checkpoints()
+        run.check_finish(where)
