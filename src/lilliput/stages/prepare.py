@@ -55,6 +55,10 @@ class ValidationConfig:
     Without any, the validation parts of all `data.sources` together.
     """
 
+    def __post_init__(self) -> None:
+        if len({source.label for source in self.sources}) < len(self.sources):
+            raise ValueError("sources: each set has a name of its own")
+
 
 @dataclass(frozen=True)
 class Data:

@@ -1,0 +1,164 @@
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lilliput.optim.schedules import multiplier
+from lilliput.runs import metrics
+from lilliput.runs.run import Run
+from lilliput.stages import events
+from lilliput.stages.begin import train_run
+from lilliput.stages.events import Event, Finished, Sampled, Saved, Stepped, Validated
+from lilliput.stages.recipe import read_recipe
+
+RECIPE = {
+    "data": {"sources": "tiny", "split": {"kind": "tail", "validation": 0.3}},
+    "model": {"family": "modern", "dim": 16, "num_layers": 1, "num_heads": 2, "ffn_dim": 16},
+    "training": {
+        "length": {"steps": 12},
+        "context_length": 24,
+        "batch_size": 4,
+        "micro_batch_size": 4,
+        "precision": "fp32",
+        "threads": 1,
+    },
+    "rhythm": {"log_every": 0, "validate_every": 0, "save_every": 0},
+}
+
+Train = Callable[..., tuple[Run, list[Event]]]
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """Trains a run of a small recipe with these words; what it is, and what it told."""
+    monkeypatch.setenv("LILLIPUT_RUNS", str(tmp_path))
+    recipe = tmp_path / "small.json"
+    recipe.write_text(json.dumps(RECIPE), encoding="utf-8")
+
+    def trained(*words: str) -> tuple[Run, list[Event]]:
+        run = Run.begin(None, default="small")
+        told = list(train_run(run, str(recipe), words))
+        run.lock.release()
+        return run, told
+
+    return trained
+
+
+def steps(told: list[Event], kind: type) -> list[int]:
+    return [event.step for event in told if isinstance(event, kind)]
+
+
+def records(run: Run, kind: str) -> list[dict]:
+    return [record for record in metrics.read(run.metrics.path) if record["kind"] == kind]
+
+
+def test_each_effect_comes_at_its_own_rhythm_and_at_the_end(train):
+    words = ["log_every=4", "validate_every=5", "sample_every=6", "save_every=7", "validate_at_start=true"]
+    _, told = train(*(f"rhythm.{word}" for word in words), "rhythm.best_by=none")
+    assert steps(told, Stepped) == [4, 8, 12]
+    assert steps(told, Validated) == [0, 5, 10, 12]
+    assert steps(told, Sampled) == [6, 12]
+    assert [(event.step, event.reason) for event in told if isinstance(event, Saved)] == [(7, "rhythm"), (12, "final")]
+    assert told[-1] == Finished(12, 12, "length", told[-1].seconds)
+
+
+def test_zero_means_never_but_for_the_last_checkpoint(train):
+    run, told = train()
+    assert {type(event) for event in told} == {events.Prepared, Saved, Finished}
+    assert [path.name for path in run.checkpoints.iterdir()] == ["step-00000012"]
+    assert not run.samples.path.exists()
+
+
+def test_the_log_has_a_line_for_every_update_with_what_a_curve_needs(train):
+    run, _ = train("schedule={kind: cosine, floor: 0.1, warmup: {steps: 3}}", "optim.lr=1e-3", "rhythm.log_every=5")
+    found = records(run, "step")
+    assert [record["step"] for record in found] == list(range(1, 13))
+    schedule = read_recipe("lab/nano", ["schedule={kind: cosine, floor: 0.1, warmup: {steps: 3}}"]).schedule
+    for record in found:
+        assert record["lr"] == pytest.approx(1e-3 * multiplier(schedule, record["step"], 12))
+        assert record["grad_norm"] > 0
+        assert record["loss"] > 0
+    assert max(record["lr"] for record in found) == pytest.approx(1e-3)
+    # Of bytes, bits per byte is the loss in bits, but for the ends of documents, which are no bytes.
+    assert found[0]["bpb"] == pytest.approx(found[0]["loss"] / math.log(2), rel=0.03)
+    shown = [record for record in found if "tokens_per_s" in record]
+    assert [record["step"] for record in shown] == [5, 10, 12]
+
+
+def test_several_validation_sets_are_told_by_their_names_and_the_first_decides(train, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("A text that nobody trains on. " * 20, encoding="utf-8")
+    sources = json.dumps(["tiny", str(other)])
+    run, told = train(f"validation.sources={sources}", "rhythm.validate_every=6", "rhythm.validate_batches=2")
+    found = [event for event in told if isinstance(event, Validated)]
+    assert [event.name for event in found] == ["tiny", str(other)] * 2
+    assert [event.best for event in found] == [True, False, True, False]
+    assert [record["set"] for record in records(run, "validation")] == ["tiny", str(other)] * 2
+    assert all(event.ppl == pytest.approx(math.exp(event.loss)) for event in found)
+    assert run.state.best == {"step": 12, "value": found[-2].loss, "set": "tiny"}
+
+
+def test_samples_are_written_from_each_prompt_as_often_as_asked(train):
+    prompts = 'samples.prompts=["Once upon a time in a distant land,", "The old man"]'
+    words = ["rhythm.sample_every=6", "rhythm.num_samples=3", "rhythm.sample_tokens=5"]
+    run, told = train(prompts, *words)
+    found = [json.loads(line) for line in run.samples.path.read_text(encoding="utf-8").splitlines()]
+    assert [(sample["step"], sample["prompt"]) for sample in found] == [
+        (step, prompt)
+        for step in (6, 12)
+        for prompt in ("Once upon a time in a distant land,", "The old man")
+        for _ in range(3)
+    ]
+    assert len({sample["text"] for sample in found}) == 12
+    assert all(len(sample["text"].encode("utf-8", "replace")) <= 3 * 5 for sample in found)
+    assert len(steps(told, Sampled)) == 12
+
+
+def test_the_newest_checkpoints_and_the_best_one_stay(train):
+    words = ["rhythm.save_every=2", "rhythm.keep=2", "rhythm.validate_every=4"]
+    harm = "schedule={kind: constant, warmup: {steps: 0}, stages: [{until: 0.34, factor: 0.01}]}"
+    run, told = train(*words, "optim.lr=0.9", harm)  # so that the best is not the last
+    losses = {event.step: event.loss for event in told if isinstance(event, Validated)}
+    best = min(losses, key=losses.__getitem__)
+    kept = sorted(int(path.name.removeprefix("step-")) for path in run.checkpoints.iterdir())
+    assert best < 10
+    assert kept == [best, 10, 12]
+    assert run.checkpoint("best").name == f"step-{best:08d}"
+    assert run.checkpoint("latest").name == "step-00000012"
+
+
+def test_the_end_of_each_epoch_is_saved_where_asked(train):
+    _, told = train("rhythm.save_each_epoch=true")
+    saved = [(event.step, event.reason) for event in told if isinstance(event, Saved)]
+    assert saved == [(4, "epoch"), (8, "epoch"), (12, "final")]  # 16 windows, four an update
+
+
+def test_training_ends_when_validation_stops_improving(train):
+    stop = "rhythm.early_stop={patience: 2, min_delta: 5.0}"
+    _, told = train(stop, "rhythm.validate_every=2", "optim.lr=1e-9")
+    assert steps(told, Validated) == [2, 4, 6]
+    assert (told[-1].reason, told[-1].step) == ("early_stop", 6)
+
+
+def test_training_ends_at_a_loss_that_was_asked_for(train):
+    _, told = train("training.length={steps: 12, until_loss: 5.4}", "rhythm.log_every=2", "optim.lr=1e-2")
+    shown = [event for event in told if isinstance(event, Stepped)]
+    assert (told[-1].reason, told[-1].step) == ("until_loss", shown[-1].step)
+    assert shown[-1].loss < 5.4 <= shown[-2].loss
+
+
+def test_the_train_log_has_each_event_as_it_was_told(train):
+    run, told = train("rhythm.log_every=4", "rhythm.validate_every=6", "rhythm.sample_every=12")
+    lines = run.train_log.read_text(encoding="utf-8").splitlines()
+    assert [line.split(" ", 2)[2] for line in lines] == [events.line(event) for event in told]
+
+
+def test_an_update_may_be_split_into_micro_batches_and_both_rates_are_told(train):
+    whole, _ = train("optim.lr=1e-2", "rhythm.log_every=6")
+    split, told = train("optim.lr=1e-2", "rhythm.log_every=6", "training.micro_batch_size=1")
+    pairs = zip(records(whole, "step"), records(split, "step"), strict=True)
+    assert all(one["loss"] == pytest.approx(other["loss"], rel=1e-4) for one, other in pairs)
+    shown = next(event for event in told if isinstance(event, Stepped))
+    assert shown.clock["micro_steps_per_s"] == pytest.approx(4 * shown.clock["updates_per_s"])
