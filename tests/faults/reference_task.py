@@ -3,11 +3,14 @@
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
+from lilliput.config.errors import LilliputError
 from lilliput.runs import metrics
 from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, listing
 from lilliput.runs.provenance import provenance
@@ -65,15 +68,45 @@ def _write_text(path: Path, size: int) -> Path:
     return path
 
 
-def train(recipe: str, run: str, home: str, overrides: tuple[str, ...] = ()) -> int:
-    """Begin or resume the run at `run`, as the command does; what it says goes to a file beside the run."""
+def train(recipe: str, run: str, home: str, interrupt: tuple[str, int] | None = None, twins: bool = False) -> int:
+    """Begin or resume the run at `run`, as the command does; what it says goes to a file beside the run.
+
+    `interrupt` is (effect, n): the n-th time that this effect begins, the process asks itself to stop. With `twins`
+    two processes start at once; the exit code is the loser's if the other one ends well.
+    """
     from lilliput.cli.train import train as command
 
     os.environ["LILLIPUT_HOME"] = home
     said = os.open(f"{run}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(said, 2)
     os.dup2(said, 1)
-    return command(recipe, list(overrides), run=run, resume=True) or 0
+    os.dup2(said, 2)
+    if interrupt:
+        _interrupt(*interrupt)
+    if not twins:
+        return command(recipe, [], run=run, resume=True) or 0
+    twin = os.fork()
+    try:
+        code = command(recipe, [], run=run, resume=True) or 0
+    except LilliputError as error:
+        code = error.code
+    if twin == 0:
+        os._exit(code)
+    codes = {code, os.waitstatus_to_exitcode(os.waitpid(twin, 0)[1])}
+    return max(codes) if min(codes) == 0 else 99
+
+
+def _interrupt(effect: str, at: int) -> None:
+    from lilliput.stages import fit
+
+    name = {"validate": "evaluate", "sample": "stream"}[effect]
+    original, calls = getattr(fit, name), count(1)
+
+    def interrupted(*arguments: Any, **more: Any) -> Any:
+        if next(calls) == at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments, **more)
+
+    setattr(fit, name, interrupted)
 
 
 def outcome(path: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Attempts at training runs of one recipe, forked from a warm server, to be killed, stopped and finished."""
 
 import json
+import time
+from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from shutil import copytree, rmtree
@@ -8,10 +10,13 @@ from typing import Any
 
 from tests.faults import reference_task
 
-from lilliput.runs.checkpoints import listing, verify
+from lilliput.runs.checkpoints import STATE, listing, verify
+from lilliput.runs.run import Run
 
 PRELOAD = ("torch._inductor.standalone_compile", "lilliput.stages.begin", "lilliput.cli.progress")
 """Imported by the server and never run there; the first is what torch itself imports when it trains."""
+
+NOTHING: Mapping[str, Any] = {}
 
 
 class Trainer:
@@ -24,6 +29,9 @@ class Trainer:
         assert first.attempt() == 0, first.said()
         self.calibration = first.home / "calibration"
         self.expected = first.outcome()
+        first, begun = self.start(), time.monotonic()
+        first.check_finish()
+        self.seconds = time.monotonic() - begun
 
     def start(self) -> "Attempts":
         return Attempts(self, self.folder / str(next(self.names)))
@@ -38,18 +46,25 @@ class Attempts:
         if hasattr(trainer, "calibration"):
             copytree(trainer.calibration, self.home / "calibration")
 
-    def attempt(self, **how: Any) -> int:
-        """Begin or resume; the exit code, or minus the signal. `how` is what `ForkServer.run` takes."""
-        return self.trainer.server.run(self._task(), **how)
+    def attempt(self, task: Mapping[str, Any] = NOTHING, **how: Any) -> int:
+        """Begin or resume; the exit code, or minus the signal. `task` is for `train`, `how` for `ForkServer.run`."""
+        return self.trainer.server.run({**self._task(), **task}, **how)
 
-    def trace(self, **how: Any) -> list[dict[str, Any]]:
+    def trace(self, task: Mapping[str, Any] = NOTHING) -> list[dict[str, Any]]:
         """The durable calls of one attempt."""
         into = self.folder / "trace"
-        self.attempt(trace=into, **how)
+        self.attempt(task, trace=into)
         return [json.loads(line) for line in into.read_text().splitlines()]
 
     def outcome(self) -> dict[str, Any]:
         return reference_task.outcome(self.path)
+
+    def newest_state(self) -> dict[str, Any]:
+        """`state.json` of the newest checkpoint."""
+        found = Run.open(self.path).newest(repair=False)
+        assert found.path is not None
+        state: dict[str, Any] = json.loads((found.path / STATE).read_bytes())
+        return state
 
     def said(self) -> str:
         return Path(f"{self.path}.said").read_text()

@@ -1,0 +1,104 @@
+"""The reference task, killed at random times, stopped on request, started twice: it ends as if left alone."""
+
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from tests.faults import reference_task
+from tests.faults.reference_task import STEPS
+from tests.faults.trainer import PRELOAD, Trainer
+
+from lilliput.config.errors import Exit
+from lilliput.runs import metrics
+from lilliput.runs.run import Run
+
+STOPS = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
+
+
+@pytest.fixture(scope="module")
+def trainer(kit, module_in_memory):
+    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
+        yield Trainer(server, module_in_memory)
+
+
+def check_that_random_kills_change_nothing(trainer, seed):
+    draw, run = random.Random(seed), trainer.start()
+    kills = [run.attempt(after=draw.uniform(0.01, trainer.seconds)) for _ in range(draw.randint(1, 3))]
+    run.check_finish((seed, kills))
+    return kills.count(-signal.SIGKILL)
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_kills_at_random_times_change_nothing(trainer, group):
+    seeds = range(5 * group, 5 * group + 5)
+    assert sum(check_that_random_kills_change_nothing(trainer, seed) for seed in seeds) > 5
+
+
+@pytest.mark.slow
+def test_hundreds_of_kills_at_random_times_change_nothing(trainer):
+    assert sum(check_that_random_kills_change_nothing(trainer, seed) for seed in range(100, 300)) > 200
+
+
+def check_that_no_step_is_lost(run):
+    """The step that was logged last is the newest checkpoint's."""
+    stopped = Run.open(run.path)
+    newest = stopped.newest(repair=False)
+    steps = [record["step"] for record in metrics.read(stopped.metrics.path) if record["kind"] == "step"]
+    assert steps == list(range(1, len(steps) + 1))
+    assert newest.manifest.get("step", 0) == len(steps)
+    run.check_checkpoints()
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_request_to_stop_at_a_random_time_loses_no_step(trainer, number):
+    draw, stopped = random.Random(number), 0
+    for _ in range(10 if number == signal.SIGTERM else 4):
+        run = trainer.start()
+        code = run.attempt(after=draw.uniform(0.15, 0.9) * trainer.seconds, signal=number)
+        assert code in (STOPS[number], 0), run.said()
+        if code and run.path.exists():
+            check_that_no_step_is_lost(run)
+            stopped += 1
+        run.check_finish()
+    assert stopped > 1
+
+
+@pytest.mark.parametrize(
+    ("effect", "step"), [("validate", 5), ("validate", 15), ("validate", STEPS), ("sample", 8), ("sample", STEPS)]
+)
+def test_an_effect_that_a_stop_interrupts_is_done_first_when_the_run_goes_on(trainer, effect, step):
+    run, due = trainer.start(), {"validate": [5, 10, 15, 20, STEPS], "sample": [8, 16, STEPS]}
+    assert run.attempt({"interrupt": (effect, due[effect].index(step) + 1)}) == Exit.TERMINATED
+    check_that_no_step_is_lost(run)
+    state = run.newest_state()
+    assert state["step"] == step
+    assert effect in state["open"]
+    run.check_finish()
+
+
+def test_a_second_request_ends_the_process_at_once_and_damages_nothing(trainer):
+    stop = {"interrupt": ("validate", 1)}
+    commit = next(call for call in trainer.start().trace(stop) if "/step-00000005" in call["to"])
+    run = trainer.start()
+    assert run.attempt(stop, fault=f"term@{commit['number']}") == Exit.TERMINATED
+    assert Run.open(run.path).newest(repair=False).manifest["step"] == 3
+    assert any(path.name.startswith(".tmp-5-") for path in (run.path / "checkpoints").iterdir())
+    run.check_finish()
+
+
+def test_of_two_that_start_at_once_one_trains_and_the_other_says_that_it_is_locked(trainer):
+    run = trainer.start()
+    assert run.attempt({"twins": True}) == Exit.LOCKED
+    assert run.outcome() == trainer.expected
+
+
+def test_a_second_start_in_a_run_that_is_being_written_writes_nothing(trainer):
+    run = trainer.start()
+    run.attempt({"interrupt": ("validate", 1)})
+    writer = Run.begin(str(run.path), resume=True)
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    assert run.attempt() == Exit.LOCKED
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
+    writer.lock.release()
+    run.check_finish()
