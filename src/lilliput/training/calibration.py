@@ -4,7 +4,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -126,10 +126,16 @@ def undisturbed(model: LanguageModel, optimizer: Optimizer) -> Iterator[None]:
 
 
 def peak(device: torch.device, precision: Precision) -> float:
-    """Floating-point operations per second of the device's best matrix product in the format of the activations."""
+    """Floating-point operations per second of the device's best matrix product in the format of the activations.
+
+    The best ever seen here: a busy moment measures too little, never too much.
+    """
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision.format]
     key = f"peak {device.type} {precision.format} {torch.get_num_threads()}"
-    return remember(key, lambda: peak_flops(device, dtype))
+    now = peak_flops(device, dtype)
+    if now > (best := remember(key, lambda: now)):
+        _write({key: now})
+    return max(now, best)
 
 
 def faster(choices: Sequence[Choice], seconds: Callable[[Choice], float]) -> Choice:
@@ -144,7 +150,7 @@ def faster(choices: Sequence[Choice], seconds: Callable[[Choice], float]) -> Cho
 
 
 def largest_useful(batch_size: int, seconds_per_window: Callable[[int], float]) -> int:
-    """The micro-batch size that takes the least time per window: doubled while that is worth it and fits.
+    """The largest micro-batch whose time per window is about the least: doubled while that is so and it fits.
 
     No pass is tried that would take long, which also bounds the memory tried on a CPU.
     """
@@ -156,24 +162,35 @@ def largest_useful(batch_size: int, seconds_per_window: Callable[[int], float]) 
             taken = seconds_per_window(size)
         except (torch.OutOfMemoryError, MemoryError):
             break
-        if taken < WORTH * least:
-            best, least = size, taken
-        elif size > 2 * best:  # two doublings without a gain
+        if WORTH * taken < least:  # a larger one is kept unless it costs time: noise must not end at 1
+            best, least = size, min(least, taken)
+        elif size > 2 * best:  # twice in a row slower
             break
     return best
 
 
 def remember(key: str, measure: Callable[[], Value]) -> Value:
     """What this machine, with these versions, once measured under `key`; the first writer wins."""
-    facts = machine()
-    path = home.calibration() / f"{hash64(json.dumps(facts, sort_keys=True)):016x}.json"
+    path = _path()
     if key in (known := _entries(path)):
         return cast(Value, known[key])
     value = measure()
     known = {key: value, **_entries(path)}  # another process may have measured meanwhile
-    durable.make_dir(path.parent)
-    durable.replace(path, json.dumps({"machine": facts, "entries": known}, indent=1).encode())
+    _write(known)
     return cast(Value, known[key])
+
+
+def _write(entries: Mapping[str, Any]) -> None:
+    """Set entries in this machine's file."""
+    path = _path()
+    durable.make_dir(path.parent)
+    durable.replace(
+        path, json.dumps({"machine": machine(), "entries": {**_entries(path), **entries}}, indent=1).encode()
+    )
+
+
+def _path() -> Path:
+    return home.calibration() / f"{hash64(json.dumps(machine(), sort_keys=True)):016x}.json"
 
 
 def machine() -> dict[str, str | int]:
