@@ -23,7 +23,10 @@ def tour(run: Run) -> Iterator[Event]:
     recipe = read_recipe(RECIPE)
     tale = next(text for _, text in islice(texts(recipe.data.sources, recipe.data, "train"), 1))
     yield Told("1  the text", f"Lilliput wrote these tales itself, so their entropy is known. One of them:\n\n{tale}")
-    yield Told("2  the training", f"A recipe decides everything; this one is `{RECIPE}` (lilliput config explain).")
+    yield Told(
+        "2  the training",
+        f"One file decides everything, the recipe `{RECIPE}`; `lilliput config explain` says what a key means.",
+    )
     yield from train_run(run, RECIPE)
     tokenizer = load(run.tokenizer)
     words = tale.split(". ")[0]
