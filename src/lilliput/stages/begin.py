@@ -9,7 +9,7 @@ from typing import Literal
 
 from lilliput import tokens
 from lilliput.config import load as config
-from lilliput.config.differences import differences
+from lilliput.config.differences import Difference, differences
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
 from lilliput.runs import checkpoints, durable
@@ -38,20 +38,28 @@ class Parent:
 
 
 def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str | None = None) -> Iterator[Event]:
-    """Train in a run whose lock is held: `word` is a recipe, the run itself, or with `@` the parent to go on from."""
-    if run.is_new:
-        recipe, parent = _new_recipe(word, overrides, weights)
+    """Train in a run whose lock is held: `word` is a recipe, the run itself, or with `@` the parent to go on from.
+
+    Nothing is written before all that may be refused has been looked at.
+    """
+    origin, parent = _origin(run, word, weights)
+    changes: list[Difference] = []
+    if origin is None:
+        recipe = read_recipe(word, overrides)
         tokenizer = open_tokenizer(recipe.tokenizer, recipe.data)
         recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.model, tokenizer.size))
         data = prepare(recipe.data, recipe.validation, tokenizer)
-        _describe(run, word, recipe, tokenizer, data, parent)
         notes = list(remarks(tokenizer))
     else:
-        recipe, notes = _stored_recipe(run, word, overrides)
-        tokenizer = tokens.load(run.tokenizer)
+        recipe, changes = _stored_recipe(origin, word, overrides)
+        tokenizer = tokens.load(origin.tokenizer)
         data = prepare(recipe.data, recipe.validation, tokenizer)
-        _refuse_other_data(run, data)
-        notes += _contract_notes(run, recipe)
+        _refuse_other_data(origin, data)
+        notes = [*_change_notes(changes), *_contract_notes(origin, recipe)]
+    if run.is_new:
+        _describe(run, word, recipe, tokenizer, data, parent)
+    elif changes:
+        run.write_config(config.dump(recipe))
     warnings = (Warned(note) for note in notes)
     yield from logged(run.train_log, chain(warnings, pretrain(run, recipe, tokenizer, data)))
 
@@ -67,18 +75,16 @@ def logged(path: Path, events: Iterable[Event]) -> Iterator[Event]:
         log.close()
 
 
-def _new_recipe(word: str, overrides: Sequence[str], weights: str | None) -> tuple[Recipe, Parent | None]:
-    """The recipe of a new run and the state it starts from, if not from nothing."""
+def _origin(run: Run, word: str, weights: str | None) -> tuple[Run | None, Parent | None]:
+    """The run whose recipe, tokenizer and text count, if one does; and where a new run's first state comes from."""
+    if not run.is_new:
+        return run, None
     if "@" in word and not Path(word).exists():
         origin, path = resolve(word)
-        assert origin is not None  # a word with `@` names a run
-        recipe, _ = _stored_recipe(origin, word, overrides)
-        return recipe, _parent(origin, path, "resume")
-    recipe = read_recipe(word, overrides)
+        return origin, _parent(origin, path, "resume")
     if weights is None:
-        return recipe, None
-    origin, path = resolve(weights)
-    return recipe, _parent(origin, path, "weights")
+        return None, None
+    return None, _parent(*resolve(weights), "weights")
 
 
 def _parent(run: Run | None, path: Path, how: Literal["resume", "weights"]) -> Parent:
@@ -103,8 +109,8 @@ def _describe(run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: D
     )
 
 
-def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recipe, list[str]]:
-    """The run's configuration with what may change taken over; raises with every difference that may not."""
+def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recipe, list[Difference]]:
+    """The run's configuration, with the changes that are taken over; raises with every one that may not be."""
     tree = json.loads(run.config.read_text(encoding="utf-8"))
     stored = recipe_from(tree, str(run.config))
     if _names(word, run):
@@ -122,9 +128,11 @@ def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recip
             "leave these as they are, or start a new run (`--from` takes over the weights)",
             Exit.CONTENT,
         )
-    if found and run.lock.is_held:
-        run.write_config(config.dump(given))
-    return given, [f"{d.key}: {d.old!r} -> {d.new!r}" for d in found if d.resume is Resume.SAFE]
+    return given, found
+
+
+def _change_notes(changes: Sequence[Difference]) -> list[str]:
+    return [f"{change.key}: {change.old!r} -> {change.new!r}" for change in changes if change.resume is Resume.SAFE]
 
 
 def _names(word: str, run: Run) -> bool:
