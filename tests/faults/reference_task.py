@@ -116,7 +116,7 @@ def outcome(path: Path) -> dict[str, Any]:
     assert found.path is not None and not found.problems, found
     state = json.loads((found.path / STATE).read_bytes())
     del state["log_sizes"]  # a clock's digits take more room or less
-    assert run.state.exit is not None
+    ended = run.state.exit
     return {
         "weights": found.manifest["files"][MODEL]["sha256"],
         "optimizer": found.manifest["files"][OPTIMIZER]["sha256"],
@@ -125,7 +125,7 @@ def outcome(path: Path) -> dict[str, Any]:
         "samples": run.samples.path.read_bytes() if run.samples.path.exists() else b"",
         "steps": sorted({step for step, _ in listing(run.checkpoints)}),
         "best": run.state.best,
-        "exit": (run.state.exit["code"], run.state.exit["step"]),
+        "exit": ended and (ended["code"], ended["step"]),
         "hidden": sorted(str(place.relative_to(path)) for place in path.rglob(".*")),
     }
 
