@@ -100,6 +100,16 @@ def test_several_validation_sets_are_told_by_their_names_and_the_first_decides(t
     assert run.state.best == {"step": 12, "value": found[-2].loss, "set": "tiny"}
 
 
+def test_validation_reads_as_many_batches_as_asked(train, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("A text that nobody trains on. " * 1000, encoding="utf-8")
+    words = [f"validation.sources={other}", "rhythm.validate_every=12"]
+    _, whole = train(*words)
+    _, limited = train(*words, "rhythm.validate_batches=2")
+    counts = [next(event.targets for event in told if isinstance(event, Validated)) for told in (whole, limited)]
+    assert counts == [30_001, 2 * (8192 // 24) * 24]
+
+
 def test_samples_are_written_from_each_prompt_as_often_as_asked(train):
     prompts = 'samples.prompts=["Once upon a time in a distant land,", "The old man"]'
     words = ["rhythm.sample_every=6", "rhythm.num_samples=3", "rhythm.sample_tokens=5"]

@@ -1,0 +1,45 @@
+import io
+import re
+
+import pytest
+
+from lilliput.cli import progress
+from lilliput.stages.events import Finished, Sampled, Saved, Stepped, Told, line
+
+EVENTS = [
+    Told("1  the text", "Once."),
+    Stepped(
+        50, 100, 0.5, 3.25, 1.5, 1e-3, 0.7, {"tokens_per_s": 1234.0, "updates_per_s": 2.0, "micro_steps_per_s": 8.0}
+    ),
+    Sampled(50, "Once", " [bold]upon\x1b[31m"),
+    Saved(100, "final", 0.1),
+    Finished(100, 100, "length", 50.0),
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_elsewhere_than_on_a_terminal_every_event_is_a_line_with_its_time(capsys: pytest.CaptureFixture[str]):
+    assert progress.show(EVENTS) == EVENTS[-1]
+    shown = capsys.readouterr()
+    lines = shown.err.splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", text) for text in lines)
+    assert len(lines) == 4
+    assert lines[0].endswith(line(EVENTS[1]))
+    assert "\x1b" not in shown.err
+    assert "Once." in shown.out
+
+
+def test_on_a_terminal_a_bar_shows_progress_loss_and_speed(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "120")
+    assert progress.show(EVENTS) == EVENTS[-1]
+    shown = terminal.getvalue()
+    assert "50/100" in shown
+    assert "loss 3.2500" in shown and "1,234 tok/s" in shown and "eta" in shown
+    assert "[bold]upon" in shown and "\x1b[31m" not in shown, "a text of the model's is never markup"
+    assert "finished at step 100/100" in shown

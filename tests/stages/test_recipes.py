@@ -1,0 +1,126 @@
+"""The packaged recipes hold what the guides' tables say; the numbers here are those of the tables."""
+
+import socket
+from dataclasses import asdict
+
+import pytest
+
+from lilliput.models import PRESETS
+from lilliput.stages.plan import plan_lines
+from lilliput.stages.recipe import Recipe, find_recipe, names, read_recipe
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object, **options: object) -> None:
+        raise AssertionError("a dry run opened a socket")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_is_planned_without_a_network_and_fits_a_page(name, no_network):
+    recipe = read_recipe(name)
+    plan = "\n".join(plan_lines(recipe))
+    assert recipe.model.family in plan
+    assert f"{recipe.training.batch_size} windows of {recipe.training.context_length} tokens" in plan
+    assert "warning" not in plan
+    assert len(find_recipe(name).read_text(encoding="utf-8").splitlines()) <= 40
+
+
+def labels(recipe: Recipe) -> list[str]:
+    return [source.label for source in recipe.data.sources]
+
+
+@pytest.mark.parametrize(("name", "context"), [("lab/nano", 256), ("lab/small", 512), ("lab/medium", 1024)])
+def test_the_labs_recipes_have_the_values_of_its_table(name, context):
+    recipe = read_recipe(name)
+    assert labels(recipe) == ["verdict"]
+    assert recipe.tokenizer.kind == "gpt2"
+    assert recipe.training.length.epochs == 3
+    assert (recipe.training.context_length, recipe.training.batch_size) == (context, 4)
+    assert (recipe.optim.kind, recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.clip) == ("adamw", 3e-4, 0.1, 1)
+    assert (recipe.schedule.kind, recipe.schedule.floor) == ("cosine", 0.1)
+    assert (recipe.schedule.warmup.steps, recipe.schedule.warmup.share) == (100, 0.15)
+    assert (recipe.rhythm.validate_every, recipe.rhythm.save_every) == (50, 500)
+    assert recipe.data.split.validation == 0.1
+    assert recipe.rhythm.sample_every > 0
+    assert (recipe.seed, recipe.model.dropout) == (42, 0.1)
+
+
+def test_the_story_learnt_by_heart_has_what_learning_by_heart_needs():
+    recipe = read_recipe("lab/verdict")
+    assert labels(recipe) == ["verdict"]
+    assert (recipe.model.dim, recipe.model.num_layers, recipe.model.dropout) == (160, 6, 0)
+    assert (recipe.data.stride, recipe.training.length.epochs) == (8, 3)
+    assert 1e-3 <= recipe.optim.lr <= 2e-3
+    assert recipe.schedule.warmup.share <= 0.15
+
+
+def test_tinystories_are_read_for_five_million_bytes_once():
+    recipe = read_recipe("lab/tinystories")
+    assert labels(recipe) == ["tinystories"]
+    assert recipe.data.sources[0].max_bytes == 5_000_000
+    assert recipe.training.length.epochs == 1
+    assert recipe.model.dim == 160
+
+
+def test_octo_has_the_values_of_its_two_files():
+    recipe = read_recipe("octo/base")
+    assert labels(recipe) == ["tinystories"]
+    assert recipe.data.sources[0].parts == ("train", "validation")
+    assert recipe.tokenizer.kind == "gpt2"
+    training, rhythm = recipe.training, recipe.rhythm
+    assert (training.context_length, training.batch_size, training.micro_batch_size) == (512, 16 * 4, 16)
+    assert (training.length.epochs, training.precision, training.activation_checkpointing) == (1, "auto", False)
+    assert (recipe.optim.kind, recipe.optim.lr, recipe.optim.weight_decay, recipe.optim.clip) == (
+        "adamw",
+        3e-4,
+        0.01,
+        1,
+    )
+    assert (recipe.schedule.kind, recipe.schedule.floor, recipe.schedule.warmup.steps) == ("linear", 0, 100)
+    assert (rhythm.log_every, rhythm.validate_every, rhythm.validate_batches, rhythm.save_every) == (50, 500, 64, 5000)
+    assert recipe.seed == 42
+    assert asdict(recipe.model) == {
+        "family": "llama",
+        "dim": 768,
+        "ffn_dim": 3072,
+        "num_layers": 12,
+        "num_heads": 12,
+        "num_kv_heads": 3,
+        "max_positions": 4096,
+        "norm_eps": 1e-6,
+        "rope_theta": 10_000.0,
+        "attention_bias": False,
+        "window": None,
+        "tied": PRESETS["octo/base"].config.tied,
+    }
+
+
+def test_the_guides_values_can_be_set_by_keys():
+    words = [
+        *["data.workers=2", "data.prefetch=1", "training.precision=fp16", "training.activation_checkpointing=true"],
+        *[
+            "validation.sources=[wikitext-2, {path: books.txt}]",
+            "training.length={steps: 1000}",
+            "tokenizer={kind: gpt2}",
+        ],
+        *["optim.betas=[0.9, 0.95]", "optim.eps=1e-8", "schedule={kind: cosine, warmup: {steps: 2000, share: 0.05}}"],
+        *["rhythm.log_every=25", "rhythm.save_every=250", "rhythm.keep=5", "rhythm.validate_every=250"],
+        *["rhythm.validate_at_start=true", "rhythm.early_stop={patience: 3, min_delta: 0.005}", "rhythm.num_samples=5"],
+        *[
+            "rhythm.sample_every=1000",
+            "rhythm.sample_tokens=256",
+            'samples.prompts=["Once upon a time,", "She opened"]',
+        ],
+    ]
+    recipe = read_recipe("lab/nano", words)
+    assert [source.label for source in recipe.validation.sources] == ["wikitext-2", "books.txt"]
+    assert (recipe.data.workers, recipe.data.prefetch, recipe.training.precision) == (2, 1, "fp16")
+    assert (recipe.optim.betas, recipe.optim.eps) == ((0.9, 0.95), 1e-8)
+    assert (recipe.rhythm.early_stop.patience, recipe.rhythm.early_stop.min_delta) == (3, 0.005)
+    assert (recipe.rhythm.sample_tokens, recipe.rhythm.num_samples) == (256, 5)
+    assert recipe.samples.prompts == ("Once upon a time,", "She opened")
