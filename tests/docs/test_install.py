@@ -16,7 +16,6 @@ def needs(group: str = "") -> set[str]:
 def test_installing_the_package_brings_its_command():
     target = PROJECT["scripts"]["lilliput"]
     assert EntryPoint("lilliput", target, "console_scripts").load() is import_module("lilliput.cli").main
-    assert import_module("lilliput.__main__").main is import_module("lilliput.cli").main
     assert PROJECT["requires-python"] == ">=3.11"
 
 
