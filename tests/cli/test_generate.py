@@ -50,7 +50,7 @@ def test_samples_and_prompts_multiply_and_options_reach_the_sampling(capsys, tmp
     assert all(text["tokens"] <= 4 for text in found)
 
 
-def test_every_option_of_sampling_has_its_effect_named(capsys):
+def test_every_option_of_sampling_is_taken(capsys):
     options = {"max_tokens": 7, "temperature": 0.7, "top_k": 9, "top_p": 0.8, "min_p": 0.01, "seed": 3}
     words = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", str(value))]
     words += ["--repetition-penalty", "1.2", "--greedy", "--stop", "q", "--stop", "x y"]
