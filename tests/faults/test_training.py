@@ -74,3 +74,13 @@ def test_whatever_happens_where_a_resumed_run_tidies_up_it_ends_the_same(short, 
             assert run.attempt(fault=f"{kind}@{where}") == code, (kind, where, run.said())
             run.check_checkpoints()
         run.check_finish(where)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["kill", "killmid", "ENOSPC", "EIO"])
+def test_whatever_happens_at_any_durable_call_a_run_ends_the_same(short, calls, kind):
+    for call in calls:
+        run = short.start()
+        assert run.attempt(fault=f"{kind}@{call['number']}") == dict(FAULTS)[kind], (call, run.said())
+        run.check_checkpoints()
+        run.check_finish(call)
