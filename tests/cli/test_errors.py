@@ -80,6 +80,10 @@ def test_a_terminal_escape_in_a_cause_is_spelled_out(ending):
         (["dcotor"], "error: no such command: dcotor; did you mean doctor?"),
         (["--verson"], "error: no such option: --verson"),
         (["doctor", "--jsn"], "error: lilliput doctor: no such option: --jsn; did you mean --json?"),
+        (
+            ["models", "show", "--dim", "8"],
+            "error: lilliput models show: no such option: --dim; a setting is a word, such as optim.lr=1e-3",
+        ),
         (["config", "chek"], "error: lilliput config: no such command chek; did you mean check?"),
         (["config", "check"], "error: lilliput config check: missing argument recipe"),
         (["doctor", "now"], "error: lilliput doctor: got unexpected extra argument(s) (now)"),

@@ -37,6 +37,11 @@ def test_an_unknown_key_names_the_nearest():
             explain(Nest, key)
 
 
+def test_a_last_word_that_several_keys_share_stands_for_the_shortest_then_the_first():
+    with pytest.raises(LilliputError, match=r"did you mean model\.dim"):
+        explain(Nest, "dim")
+
+
 def test_the_schema_carries_meaning_bounds_and_resume_class():
     dim = schema(Nest)["$defs"]["Square"]["properties"]["dim"]
     assert (dim["exclusiveMinimum"], dim["resume"], dim["description"]) == (0, "fatal", "Width of\nthe square.")

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import pytest
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.models import PRESETS
 from lilliput.stages.plan import plan_lines
 from lilliput.stages.recipe import Recipe, find_recipe, names, read_recipe
@@ -28,6 +29,14 @@ def test_every_recipe_is_planned_without_a_network_and_fits_a_page(name, no_netw
     assert f"{recipe.training.batch_size} windows of {recipe.training.context_length} tokens" in plan
     assert "warning" not in plan
     assert len(find_recipe(name).read_text(encoding="utf-8").splitlines()) <= 40
+
+
+@pytest.mark.parametrize("word", ["tiny", "my-book.txt", "texts/one.jsonl.gz"])
+def test_text_in_the_place_of_a_recipe_is_told_where_it_belongs(word):
+    with pytest.raises(LilliputError) as refused:
+        find_recipe(word)
+    assert refused.value.code == Exit.USAGE
+    assert f"data.sources={word}" in refused.value.action
 
 
 def labels(recipe: Recipe) -> list[str]:

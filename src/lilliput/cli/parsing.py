@@ -48,5 +48,7 @@ def _usage(name: str, error: Any) -> LilliputError:
     if option is not None and context is not None and message.startswith("No such option"):
         known = [word for parameter in context.command.params for word in parameter.opts]
         message = f"no such option: {option}{did_you_mean(option, known)}"
+        if any(parameter.name == "overrides" for parameter in context.command.params):
+            message += "; a setting is a word, such as optim.lr=1e-3"
     message = message.replace(". Did you mean ", "; did you mean ").replace("'", "")
     return LilliputError(f"{path}: {message[:1].lower()}{message[1:]}", f"`{path} --help` shows the usage", Exit.USAGE)

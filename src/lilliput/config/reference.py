@@ -81,7 +81,9 @@ def explain(kind: Any, key: str) -> str:
     found = [entry for entry in everything if not plain or entry.key == plain or _is_below(entry.key, plain)]
     if not found:
         known = dict.fromkeys(entry.key for entry in everything)
-        by_last_word = {name.rpartition(".")[2]: name for name in known}
+        by_last_word: dict[str, str] = {}
+        for name in sorted(known, key=len):
+            by_last_word.setdefault(name.rpartition(".")[2], name)
         near = nearest(plain, known) or by_last_word.get(nearest(plain, by_last_word) or "")
         guess = f"; did you mean {near}?" if near else ""
         raise LilliputError(f"{key}: no such key{guess}", "`lilliput config explain` lists all keys", Exit.USAGE)

@@ -12,7 +12,7 @@ from pydantic import Field
 from lilliput.config import load as config
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
-from lilliput.corpus.named import expand_sources
+from lilliput.corpus.named import NAMED, TEXT_ENDINGS, expand_sources
 from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
 from lilliput.optim import AdamWConfig, OptimConfig
@@ -62,12 +62,12 @@ def find_recipe(word: str) -> Path:
     path = PACKAGED / f"{word}.yaml"
     if word in names():
         return path
-    near = difflib.get_close_matches(word, names(), n=3, cutoff=0.4) or names()
-    raise LilliputError(
-        f"there is no recipe `{word}`",
-        f"did you mean {', '.join(f'`{name}`' for name in near)}? a path to your own ends in .yaml",
-        Exit.MISSING,
-    )
+    if word in NAMED or word.endswith(TEXT_ENDINGS):
+        action = f"a recipe comes first: `lilliput train lab/shakespeare data.sources={word}`"
+        raise LilliputError(f"`{word}` is text to train on, not a recipe", action, Exit.USAGE)
+    near = ", ".join(f"`{name}`" for name in difflib.get_close_matches(word, names(), n=3, cutoff=0.4) or names())
+    action = f"did you mean {near}? a path to your own ends in .yaml; `lilliput runs list` shows runs"
+    raise LilliputError(f"there is no recipe `{word}`", action, Exit.MISSING)
 
 
 def read_recipe(word: str, overrides: Sequence[str] = ()) -> Recipe:
