@@ -1,6 +1,7 @@
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,10 @@ import pytest
 from lilliput.optim.schedules import multiplier
 from lilliput.runs import metrics
 from lilliput.runs.run import Run
-from lilliput.stages import events
+from lilliput.stages import events, fit, pretrain
 from lilliput.stages.begin import train_run
 from lilliput.stages.events import Event, Finished, Sampled, Saved, Stepped, Validated
+from lilliput.stages.fit import due
 from lilliput.stages.recipe import read_recipe
 
 RECIPE = {
@@ -172,3 +174,86 @@ def test_an_update_may_be_split_into_micro_batches_and_both_rates_are_told(train
     assert all(one["loss"] == pytest.approx(other["loss"], rel=1e-4) for one, other in pairs)
     shown = next(event for event in told if isinstance(event, Stepped))
     assert shown.clock["micro_steps_per_s"] == pytest.approx(4 * shown.clock["updates_per_s"])
+
+
+def test_a_rhythm_is_due_at_its_multiples_and_at_the_end_and_zero_means_never():
+    assert [step for step in range(1, 12) if due(step, 4, 11)] == [4, 8, 11]
+    assert not any(due(step, every, 11) for step in range(1, 12) for every in (0, -1))
+
+
+def test_the_clock_asks_for_checkpoints_that_bound_a_loss_and_each_replaces_the_one_before(train, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(fit.time, "monotonic", lambda: now[0])
+    original = pretrain._steps
+
+    def timed(*arguments):
+        for step in original(*arguments):
+            now[0] += 25.0
+            yield step
+
+    monkeypatch.setattr(pretrain, "_steps", timed)
+    run, told = train("rhythm.save_seconds=60", "rhythm.save_every=5", "rhythm.keep=2")
+    saved = [(event.step, event.reason) for event in told if isinstance(event, Saved)]
+    assert saved == [(3, "clock"), (5, "rhythm"), (8, "clock"), (10, "rhythm"), (12, "final")]
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000010", "step-00000012"]
+
+
+def test_saving_by_the_clock_is_stretched_where_a_checkpoint_takes_long(train, monkeypatch):
+    now = [0.0]
+
+    def save(*arguments):
+        now[0] += 2.0  # so the next one waits a hundred seconds
+        return original_save(*arguments)
+
+    def timed(*arguments):
+        for step in original_steps(*arguments):
+            now[0] += 25.0
+            yield step
+
+    original_save, original_steps = pretrain._save, pretrain._steps
+    monkeypatch.setattr(fit.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(pretrain, "_save", save)
+    monkeypatch.setattr(pretrain, "_steps", timed)
+    _, told = train("rhythm.save_seconds=60")
+    assert [event.step for event in told if isinstance(event, Saved) and event.reason == "clock"] == [3, 8]
+
+
+@pytest.mark.parametrize(
+    ("length", "steps"), [("{epochs: 2.5}", 10), ("{tokens: 800}", 9), ("{steps: 3}", 3), ("{epochs: 0.01}", 1)]
+)
+def test_a_length_in_epochs_or_tokens_becomes_updates(train, length, steps):
+    run, told = train(f"training.length={length}")
+    assert (told[-1].step, told[-1].total) == (steps, steps)  # 16 windows of 24 tokens, four an update
+    last = records(run, "step")[-1]
+    assert last["epoch"] == pytest.approx(steps / 4)
+    assert "tokens" not in length or last["tokens_seen"] == pytest.approx(800, rel=0.12)
+
+
+def test_records_have_the_keys_that_readers_rely_on(train):
+    run, _ = train("rhythm.log_every=5", "rhythm.validate_every=12")
+    own = ["kind", "step", "loss", "bpb", "lr", "grad_norm", "epoch", "tokens_seen", "bytes_seen", "batch_digest"]
+    for record in records(run, "step"):
+        assert [key for key in record if key not in metrics.CLOCK_KEYS] == own
+        assert {*record} & {*metrics.CLOCK_KEYS} or record["step"] not in (5, 10, 12)
+    [validated] = records(run, "validation")
+    assert {*validated} == {"kind", "step", "set", "loss", "ppl", "bpb", "accuracy", "targets", "best"}
+
+
+def test_totals_count_what_was_trained_on(train):
+    run, _ = train()
+    found = records(run, "step")
+    counted = [record["tokens_seen"] for record in found]
+    assert counted == sorted(set(counted))
+    assert all(after - before <= 4 * 24 for before, after in pairwise([0, *counted]))
+    assert found[-1]["bytes_seen"] <= found[-1]["tokens_seen"]  # of bytes; the end of a document is none
+
+
+def test_a_pinned_checkpoint_stays(train, tmp_path):
+    run = Run.begin("small")
+    recipe = str(tmp_path / "small.json")
+    for event in train_run(run, recipe, ["rhythm.save_every=2", "rhythm.keep=1"]):
+        if isinstance(event, Saved) and event.step == 4:
+            run.update(pinned=(4,))
+    run.lock.release()
+    assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000004", "step-00000012"]
+    assert run.state.pinned == (4,)

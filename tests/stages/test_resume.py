@@ -320,3 +320,41 @@ def test_the_log_has_every_update_once_and_in_order_whatever_has_happened(runs):
     records = list(metrics.read(of.folder / "run" / "metrics.jsonl"))
     assert [record["step"] for record in records if record["kind"] == "step"] == list(range(1, 11))
     assert [record["step"] for record in records if record["kind"] == "validation"] == [5, 10]
+
+
+ENDS = {
+    "early_stop": ["rhythm.early_stop={patience: 3, min_delta: 9.0}", "rhythm.validate_every=2"],
+    "until_loss": ["training.length={steps: 10, until_loss: 5.0}", "rhythm.log_every=4"],
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_run_ends_early_at_the_same_update_wherever_it_was_stopped(runs, end):
+    of = runs(optim={"lr": 1e-2})
+    reason, last = finished(of.train("whole", *ENDS[end]))
+    assert (reason, last) == (end, 8)
+    for step in range(1, last):
+        of.train(f"run-{step}", *ENDS[end], stop_at=step)
+        assert finished(of.train(f"run-{step}", *ENDS[end])) == (end, last)
+        assert of.outcome(f"run-{step}") == of.outcome("whole")
+
+
+def test_the_loss_that_ends_a_run_is_a_mean_over_the_whole_window_whatever_part_was_before_a_stop(runs):
+    of = runs(optim={"lr": 1e-2}, rhythm={"log_every": 4})
+    of.train("whole")
+    losses = [record["loss"] for record in of.outcome("whole")["metrics"] if record["kind"] == "step"]
+    part, window = np.mean(losses[6:8]), np.mean(losses[4:8])
+    between = f"training.length={{steps: 10, until_loss: {(part + window) / 2}}}"
+    assert part < window < np.mean(losses[:4])
+    assert finished(of.train("run", between)) != ("until_loss", 8)
+    of.train("cut", between, stop_at=6)
+    of.train("cut", between)
+    assert of.outcome("cut") == of.outcome("run")
+
+
+def test_a_length_in_minutes_is_measured_once_and_then_a_number_of_updates(runs, monkeypatch):
+    of = runs(training={"length": {"minutes": 0.5}, "context_length": 32})
+    monkeypatch.setattr(calibration, "steps_per_minute", lambda *_, **__: 20.0)
+    of.train("run", stop_at=4)
+    monkeypatch.setattr(calibration, "steps_per_minute", lambda *_, **__: 90.0)
+    assert finished(of.train("run")) == ("length", 10)
