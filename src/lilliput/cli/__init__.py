@@ -119,7 +119,11 @@ def _failure(error: BaseException) -> LilliputError | None:
 
         return explain(error)
     if _is_out_of_memory(error, reason):
-        return LilliputError("out of memory", "make `training.micro_batch_size` or the model smaller", Exit.MEMORY)
+        return LilliputError(
+            "out of memory",
+            "set training.activation_checkpointing=true, or a smaller training.micro_batch_size or model",
+            Exit.MEMORY,
+        )
     cause = f"a fault in lilliput: {type(error).__name__}: {reason}"
     return LilliputError(cause, "run again with --debug and report what it shows", Exit.BUG)
 

@@ -114,7 +114,7 @@ def _bytes(name: str, tensor: Tensor, dtype: torch.dtype, step: int) -> memoryvi
     if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
         raise LilliputError(
             f"training diverged: `{name}` is not finite after step {step}",
-            "resume with a lower optim.lr or a longer schedule.warmup; the last checkpoint is intact",
+            "start a new run from the last checkpoint by `--from RUN`, with a lower optim.lr or longer schedule.warmup",
             Exit.DIVERGED,
         )
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data

@@ -64,7 +64,7 @@ class Diverged(LilliputError):
         loss, norm = float(step.loss), float(step.grad_norm)
         super().__init__(
             f"training diverged at step {step.number}: loss {loss}, gradient norm {norm}, batch {step.batch_digest}",
-            "resume with a lower optim.lr or a longer schedule.warmup; the last checkpoint is intact",
+            "start a new run from the last checkpoint by `--from RUN`, with a lower optim.lr or longer schedule.warmup",
             Exit.DIVERGED,
         )
         self.step = step
