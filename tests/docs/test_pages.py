@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from docs.generate import PACKAGE, ROOT
@@ -17,6 +18,7 @@ from lilliput.corpus.published import PUBLISHED
 from lilliput.models import PRESETS
 from lilliput.runs import metrics
 from lilliput.runs.metrics import CLOCK_KEYS
+from lilliput.stages.events import Event
 from lilliput.stages.recipe import Recipe, names, recipe_from
 
 SECTIONS = "data|tokenizer|model|optim|schedule|training|rhythm|validation|samples"
@@ -92,6 +94,10 @@ def test_every_exit_code_and_environment_variable_exists(page: Page):
 def test_lines_and_tables_are_whole(page: Page):
     rows = [line for line in page.prose.splitlines() if line.startswith("|")]
     assert [row for row in rows if not row.endswith("|")] == []
+
+
+def test_the_page_of_the_architecture_names_every_event():
+    assert {event.__name__ for event in get_args(Event)} <= set(BY_NAME["docs/architecture.md"].spans())
 
 
 def test_the_annotated_recipe_can_be_run(tmp_path: Path):
