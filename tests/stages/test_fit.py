@@ -257,3 +257,21 @@ def test_a_pinned_checkpoint_stays(train, tmp_path):
     run.lock.release()
     assert sorted(path.name for path in run.checkpoints.iterdir()) == ["step-00000004", "step-00000012"]
     assert run.state.pinned == (4,)
+
+
+def test_a_shown_loss_is_the_mean_per_token_since_the_line_before(train):
+    run, told = train("rhythm.log_every=5")
+    found = records(run, "step")
+    counts = [after - before for before, after in pairwise([0, *(record["tokens_seen"] for record in found)])]
+    begun = 0
+    for event in (event for event in told if isinstance(event, Stepped)):
+        window = slice(begun, event.step)
+        nats = sum(record["loss"] * count for record, count in zip(found[window], counts[window], strict=True))
+        assert event.loss == pytest.approx(nats / sum(counts[window]))
+        begun = event.step
+
+
+def test_a_best_model_is_saved_when_it_is_found(train):
+    _, told = train("rhythm.validate_every=2", "rhythm.save_every=3", "training.length.steps=6", "optim.lr=1e-2")
+    saved = [(event.step, event.reason) for event in told if isinstance(event, Saved)]
+    assert saved == [(2, "best"), (3, "rhythm"), (4, "best"), (6, "final")]

@@ -11,10 +11,12 @@ import torch
 from tests.faults.reference_task import outcome, recipe
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.evals.run import evaluate
 from lilliput.runs import metrics, stop
 from lilliput.runs.checkpoints import MODEL, listing
 from lilliput.runs.run import Run
 from lilliput.runs.tensors import read_tensors
+from lilliput.stages import fit
 from lilliput.stages.begin import train_run
 from lilliput.stages.events import Event, Finished, Warned, line
 from lilliput.training import calibration
@@ -358,3 +360,19 @@ def test_a_length_in_minutes_is_measured_once_and_then_a_number_of_updates(runs,
     of.train("run", stop_at=4)
     monkeypatch.setattr(calibration, "steps_per_minute", lambda *_, **__: 90.0)
     assert finished(of.train("run")) == ("length", 10)
+
+
+def test_a_stop_while_the_untrained_model_is_validated_leaves_nothing_half_done(runs, monkeypatch):
+    of = runs(rhythm={"validate_at_start": True})
+    of.train("whole")
+    assert of.outcome("whole")["metrics"][0]["step"] == 0
+
+    def interrupted(*arguments, **more):
+        monkeypatch.setattr(stop, "_requested", Exit.TERMINATED)
+        return evaluate(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fit, "evaluate", interrupted)
+        assert finished(of.train("run")) == ("stopped", 0)
+    of.train("run")
+    assert of.outcome("run") == of.outcome("whole")
