@@ -60,17 +60,18 @@ def test_statistics_have_thousands_separators_and_parts_that_sum_up(capsys, samp
 
 def test_a_tokenizers_ids_and_training_sequences_are_counted_as_training_packs_them(capsys, sample_data, monkeypatch):
     monkeypatch.setenv("LILLIPUT_DATA", str(sample_data))
-    words = ("stats", "verdict", "--tokenizer", "gpt2", "--context-length", "64")
+    # 4,612 tokens to train on, their begin and their end: one target more than four windows hold.
+    words = ("stats", "verdict", "--tokenizer", "gpt2", "--context-length", "1153")
     found = json.loads(lilliput(capsys, *words, "--json")[1])
     assert found["total"]["tokens"] == 5_145
     tokenizer = open_tokenizer(GPT2Config(), None, Path("nowhere"))
     source = source_of("verdict")
     documents = read([source], SplitConfig(), Reading(), "train")
-    packed = pack(shard_in_memory(((0, document.text) for _, document in documents), tokenizer), 64)
-    assert found["training_sequences"] == len(packed)
+    packed = pack(shard_in_memory(((0, document.text) for _, document in documents), tokenizer), 1153)
+    assert found["training_sequences"] == len(packed) == 5
     out = lilliput(capsys, *words)[1]
     assert "5,145" in out
-    assert f"training sequences of 64 tokens: {len(packed)}" in out
+    assert "training sequences of 1,153 tokens: 5" in out
 
 
 def test_an_added_folder_is_listed_and_counted_by_its_name(capsys, tmp_path, monkeypatch):

@@ -124,12 +124,12 @@ def test_samples_are_written_from_each_prompt_as_often_as_asked(train):
         for _ in range(3)
     ]
     assert len({sample["text"] for sample in found}) == 12
-    assert all(len(sample["text"].encode("utf-8", "replace")) <= 3 * 5 for sample in found)
+    assert max(len(sample["text"]) for sample in found) == 5
     assert len(steps(told, Sampled)) == 12
 
 
 def test_the_newest_checkpoints_and_the_best_one_stay(train):
-    words = ["rhythm.save_every=2", "rhythm.keep=2", "rhythm.validate_every=4"]
+    words = ["rhythm.save_every=2", "rhythm.keep=2", "rhythm.validate_every=3"]
     harm = "schedule={kind: constant, warmup: {steps: 0}, stages: [{until: 0.34, factor: 0.01}]}"
     run, told = train(*words, "optim.lr=0.9", harm)  # so that the best is not the last
     losses = {event.step: event.loss for event in told if isinstance(event, Validated)}
@@ -149,8 +149,9 @@ def test_the_end_of_each_epoch_is_saved_where_asked(train):
 
 def test_training_ends_when_validation_stops_improving(train):
     stop = "rhythm.early_stop={patience: 2, min_delta: 5.0}"
-    _, told = train(stop, "rhythm.validate_every=2", "optim.lr=1e-9")
-    assert steps(told, Validated) == [2, 4, 6]
+    _, told = train(stop, "rhythm.validate_every=2", "optim.lr=1e-3")
+    losses = {event.step: event.loss for event in told if isinstance(event, Validated)}
+    assert losses[2] > losses[4] > losses[6]  # by less than what counts as an improvement
     assert (told[-1].reason, told[-1].step) == ("early_stop", 6)
 
 

@@ -21,3 +21,33 @@ def test_checkpointing_and_compilation_reach_the_model(words, tmp_path, monkeypa
         pass
     run.lock.release()
     assert reached == (["checkpointed", "compiled"] if words else [])
+
+
+def test_each_value_of_the_recipe_reaches_the_part_that_acts_on_it(tmp_path, monkeypatch):
+    seen = {}
+
+    def noting(name, real):
+        def call(*args, **options):
+            seen[name] = args, options, real(*args, **options)
+            return seen[name][2]
+
+        return call
+
+    for name in ("train", "Loader", "Batches", "build_model", "build_optimizer"):
+        monkeypatch.setattr(pretrain, name, noting(name, getattr(pretrain, name)))
+    words = [
+        *["optim={kind: adamw, lr: 2e-3, weight_decay: 0.03, betas: [0.8, 0.9], eps: 1e-7, clip: 0.7}"],
+        *["training.batch_size=6", "training.micro_batch_size=3", "data.workers=1", "data.prefetch=5", "seed=11"],
+    ]
+    run = Run.begin(str(tmp_path / "run"))
+    for _ in train_run(run, "lab/nano", [*WORDS, *words]):
+        pass
+    run.lock.release()
+    groups = seen["build_optimizer"][2].param_groups
+    assert {(group["peak_lr"], group["betas"], group["eps"]) for group in groups} == {(2e-3, (0.8, 0.9), 1e-7)}
+    assert {group["weight_decay"] for group in groups} == {0.0, 0.03}
+    stream, loader, loop = (seen[name][1] for name in ("Batches", "Loader", "train"))
+    assert (stream["seed"], stream["batch_size"], stream["context_length"]) == (11, 6, 32)
+    assert (loader["workers"], loader["prefetch"]) == (1, 5)
+    assert (loop["clip"], loop["micro_batch_size"], loop["seed"]) == (0.7, 3, 11)
+    assert seen["build_model"][0][2] == 11

@@ -33,6 +33,21 @@ def test_batches_are_made_ahead_in_other_threads_and_never_past_the_end(batches)
     assert all(name.startswith("batches") for name in made.values())
 
 
+def test_as_many_batches_as_prefetch_says_are_made_before_they_are_asked_for(batches):
+    made, fourth = [], threading.Event()
+
+    def noting(step):
+        made.append(step)
+        if step == 4:
+            fourth.set()
+        return batches(step)
+
+    with Loader(noting, total=9, workers=1, prefetch=3) as loader:
+        loader(1)
+        assert fourth.wait(timeout=30)
+        assert sorted(made) == [1, 2, 3, 4]
+
+
 def test_waiting_is_counted(batches):
     def slowly(step):
         time.sleep(0.02)
