@@ -50,6 +50,12 @@ def test_results_are_kept_in_the_run_and_measured_again_they_are_the_same(finish
     assert again.report.loss == first.report.loss
 
 
+def test_a_run_without_a_test_part_says_so(finished):
+    finished(data={"sources": "tiny", "split": {"kind": "tail", "validation": 0.3}})
+    with pytest.raises(LilliputError, match=r"small kept no text for a test: `data.split.test` was 0"):
+        list(evaluate("small", part="test", orders=[], device="cpu"))
+
+
 def test_the_test_part_and_other_text_can_be_measured_too(finished, tmp_path):
     finished()
     other = tmp_path / "other.txt"

@@ -78,6 +78,9 @@ def _texts(opened: Opened, data: Sequence[str], part: str) -> tuple[list[Shard],
     found = prepare(recipe.data, asked, tokenizer)
     if part == "test" and not data:
         test = shard(recipe.data.sources, recipe.data, "test", tokenizer)
+        if not test.num_documents:
+            cause = f"{opened.run.name} kept no text for a test: `data.split.test` was {recipe.data.split.test:g}"
+            raise LilliputError(cause, "name other text with `--data`", Exit.MISSING)
         return found.train, [HeldOut("test", test, recipe.data.sources)]
     if not found.validation:
         cause = f"{opened.run.name} kept no text for validation"
