@@ -16,7 +16,7 @@ from lilliput.stages.writing import examine
 WORDS = [
     *["tokenizer={kind: bytes}", "data.split.validation=0.1", "training.length={epochs: 30}"],
     *["training.context_length=64", "training.batch_size=8", "training.micro_batch_size=8"],
-    *["training.precision=fp32", "training.threads=1", "rhythm={log_every: 0, validate_every: 0}", "optim.lr=4e-3"],
+    *["training.precision=fp32", "training.threads=1", "rhythm={log_every: 0, validate_every: 0}"],
     "model={family: gpt2, dim: 64, num_layers: 2, num_heads: 4}",
 ]
 """`lab/verdict`, small enough for two seconds."""
