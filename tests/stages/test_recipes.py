@@ -134,3 +134,10 @@ def test_the_guides_values_can_be_set_by_keys():
     assert (recipe.rhythm.early_stop.patience, recipe.rhythm.early_stop.min_delta) == (3, 0.005)
     assert (recipe.rhythm.sample_tokens, recipe.rhythm.num_samples) == (256, 5)
     assert recipe.samples.prompts == ("Once upon a time,", "She opened")
+
+
+def test_a_stated_vocabulary_is_refused_with_both_numbers():
+    with pytest.raises(LilliputError, match="16000 is written, but the gpt2 tokenizer has 50,257 ids") as refused:
+        read_recipe("octo/base", ["model.vocab_size=16000"])
+    assert "size: 16000" in refused.value.action
+    assert refused.value.code == Exit.RECIPE

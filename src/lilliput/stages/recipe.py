@@ -19,7 +19,7 @@ from lilliput.optim import AdamWConfig, OptimConfig
 from lilliput.optim.schedules import CosineConfig, ScheduleConfig
 from lilliput.stages.fit import RhythmConfig, SamplesConfig
 from lilliput.stages.prepare import DataConfig, ValidationConfig
-from lilliput.tokens import BytesConfig, TokenizerConfig
+from lilliput.tokens import BytesConfig, TokenizerConfig, vocabulary
 from lilliput.training.settings import TrainingConfig
 
 EXPANDED = {"sources": expand_sources, "split": expand_split}
@@ -83,8 +83,24 @@ def recipe_from(tree: Mapping[str, Any], origin: str) -> Recipe:
         if isinstance(given := tree.get(section), Mapping):
             expanded = {word: expand(given[word]) for word, expand in EXPANDED.items() if given.get(word) is not None}
             tree[section] = {**given, **expanded}
+    stated = None
+    if isinstance(model := tree.get("model"), Mapping) and "vocab_size" in model:
+        tree["model"] = {key: value for key, value in model.items() if key != "vocab_size"}
+        stated = model["vocab_size"]
     recipe = config.load(Recipe, tree, origin=origin, presets=presets())
+    if stated is not None:
+        raise _vocabulary_is_the_tokenizers(stated, recipe, origin)
     return _resolved(recipe, origin)
+
+
+def _vocabulary_is_the_tokenizers(stated: Any, recipe: Recipe, origin: str) -> LilliputError:
+    own = vocabulary(recipe.tokenizer)
+    has = f"has {own:,} ids" if own else "says its own when it is opened"
+    return LilliputError(
+        f"{origin}: model.vocab_size: {stated} is written, but the {recipe.tokenizer.kind} tokenizer {has}",
+        f"leave the key out, or train a tokenizer of that size: tokenizer={{kind: bpe, size: {stated}}}",
+        Exit.RECIPE,
+    )
 
 
 def presets() -> dict[str, dict[str, dict[str, Any]]]:
