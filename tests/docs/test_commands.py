@@ -5,14 +5,16 @@ import importlib
 import io
 import json
 import re
+import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from docs.generate import PACKAGE
 from tests.conftest import SAMPLE_DATA
 from tests.docs.conftest import STEP
 from tests.docs.page import BY_NAME, PAGES, Page
@@ -50,20 +52,39 @@ WITH_COMMANDS = [page for page in PAGES if list(page.commands()) and str(page) !
 """The worked example of CONTRIBUTING has a test of its own."""
 
 
-@pytest.mark.parametrize("page", WITH_COMMANDS, ids=str)
-def test_the_commands_of_a_page_do_what_it_says(
-    page: Page, place: Path, small_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-):
-    for words in page.commands():
+@pytest.fixture
+def attempt(
+    place: Path, small_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[list[str]], None]:
+    """Tries the words of one command, which has to end well."""
+
+    def one(words: list[str]) -> None:
         make_files(words)
         if is_only_parsed(words):
             parse(words)
-            continue
+            return
         monkeypatch.setattr(sys, "stdin", io.StringIO("Once\n/quit\n"))
         words = with_runs(words, small_run)
-        if words[0] == "train" and "--resume" not in words:
-            words = [*words, *([] if "--dry-run" in words else ["--dry-run"])]
+        if words[0] == "train" and not {"--resume", "--dry-run"} & set(words):
+            words = [*words, "--dry-run"]
         assert main(words) == 0, f"lilliput {' '.join(words)}\n{capsys.readouterr().err}"
+
+    return one
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=str)
+def test_the_commands_of_a_page_do_what_it_says(page: Page, attempt: Callable[[list[str]], None]):
+    for words in page.commands():
+        attempt(words)
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cli").glob("*.py")), ids=lambda path: path.stem)
+def test_the_examples_of_every_help_do_what_they_say(path: Path, attempt: Callable[[list[str]], None]):
+    source = path.read_text(encoding="utf-8")
+    for line in re.findall(r"^    Example: lilliput (.*)$", source, re.MULTILINE):
+        attempt(shlex.split(line))
+    for line in re.findall(r'example="lilliput (.*?)"', source):
+        attempt(shlex.split(line))
 
 
 def make_files(words: list[str]) -> None:

@@ -57,7 +57,7 @@ def add(
 ) -> None:
     """Give your own text a name that recipes can use.
 
-    Example: lilliput corpus add diary ./diary/*.txt
+    Example: lilliput corpus add diary './diary/*.txt'
     """
     from lilliput.corpus.listing import add as add_corpus
 

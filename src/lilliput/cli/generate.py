@@ -28,7 +28,7 @@ def generate(
     output_file: Annotated[Path | None, Option(help="write the texts there instead of to the terminal")] = None,
     num_samples: Annotated[int, Option(min=1, help="texts after each prompt")] = 1,
     max_tokens: Annotated[int | None, Option(help="tokens to write at most [default: 100]")] = None,
-    temperature: Annotated[float | None, Option(help="below 1 bolder, above 1 wilder, 0 greedy [default: 1.0]")] = None,
+    temperature: Annotated[float | None, Option(help="below 1 safer, above 1 wilder, 0 greedy [default: 1.0]")] = None,
     top_k: Annotated[int | None, Option(help="draw from the k most likely tokens; 0 = all [default: 50]")] = None,
     top_p: Annotated[float | None, Option(help="draw from the top share p; 1 = all [default: 0.9]")] = None,
     min_p: Annotated[float | None, Option(help="drop tokens below this share of the best [default: 0.0]")] = None,

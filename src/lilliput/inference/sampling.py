@@ -18,7 +18,7 @@ class SamplingConfig:
     """How the next token is chosen, in this order: repetition penalty, temperature, top-k, top-p, min-p, draw."""
 
     temperature: Display[float] = Field(default=1.0, ge=0)
-    """Divides the logits: below 1 is bolder, above 1 is wilder, 0 is greedy."""
+    """Divides the logits: below 1 is safer, above 1 is wilder, 0 is greedy."""
     top_k: Display[int] = Field(default=50, ge=0)
     """Keep the k most likely tokens; 0 keeps all."""
     top_p: Display[float] = Field(default=0.9, gt=0, le=1)
