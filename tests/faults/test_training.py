@@ -76,6 +76,16 @@ def test_whatever_happens_where_a_resumed_run_tidies_up_it_ends_the_same(short, 
         run.check_finish(where)
 
 
+def test_logs_are_on_the_disk_before_the_checkpoint_that_refers_to_them(calls):
+    commits = [call for call in calls if "/checkpoints/step-" in call["to"]]
+    for log in ("metrics.jsonl", "samples.jsonl"):
+        own = [call for call in calls if call["path"].endswith(log)]
+        for commit in commits:
+            before = [call["operation"] for call in own if call["number"] < commit["number"]]
+            assert "append" not in before or before[-1] == "fsync"
+    assert len(commits) > 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "killmid", "ENOSPC", "EIO"])
 def test_whatever_happens_at_any_durable_call_a_run_ends_the_same(short, calls, kind):

@@ -1,5 +1,6 @@
 """Resume, branch and start from weights: bit for bit where that is promised, refused where it cannot be."""
 
+import json
 import random
 import shutil
 from collections.abc import Callable
@@ -185,8 +186,8 @@ def test_what_changes_nothing_that_is_learned_may_change(runs):
     told = of.train("run", "rhythm.log_every=2", "rhythm.keep=1", "data.workers=1", word="run")
     assert "warning: rhythm.keep: 9 -> 1" in [line(event) for event in told if isinstance(event, Warned)]
     assert learned(of.outcome("run")) == learned(of.outcome("whole"))
-    again = of.train("run", word="run")  # the changes were kept
-    assert not [event for event in again if isinstance(event, Warned) and "->" in event.message]
+    kept = json.loads(Run.open("run").config.read_text())
+    assert (kept["rhythm"]["log_every"], kept["rhythm"]["keep"], kept["data"]["workers"]) == (2, 1, 1)
 
 
 @pytest.mark.parametrize("word", ["", "run@3"])
@@ -339,6 +340,12 @@ def test_a_run_ends_early_at_the_same_update_wherever_it_was_stopped(runs, end):
         of.train(f"run-{step}", *ENDS[end], stop_at=step)
         assert finished(of.train(f"run-{step}", *ENDS[end])) == (end, last)
         assert of.outcome(f"run-{step}") == of.outcome("whole")
+
+
+def test_a_branch_knows_how_long_validation_has_not_improved(runs):
+    of = runs()
+    of.train("whole", *ENDS["early_stop"])
+    assert finished(of.train("branch", word="whole@6")) == ("early_stop", 8)
 
 
 def test_the_loss_that_ends_a_run_is_a_mean_over_the_whole_window_whatever_part_was_before_a_stop(runs):
