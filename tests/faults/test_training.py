@@ -76,6 +76,23 @@ def test_whatever_happens_where_a_resumed_run_tidies_up_it_ends_the_same(short, 
         run.check_finish(where)
 
 
+def test_what_a_kill_keeps_the_last_save_from_retiring_goes_when_the_run_is_started_again(short, calls):
+    last = [call for call in calls if "/.dead-" in call["to"]][-1]
+    run = short.start()
+    assert run.attempt(fault=f"kill@{last['number']}") == -signal.SIGKILL
+    assert len(list((run.path / "checkpoints").iterdir())) > len(short.expected["steps"])
+    run.check_finish()
+
+
+def test_an_effect_that_is_caught_up_on_twice_is_in_the_log_once(short, commit):
+    run = short.start()
+    assert run.attempt({"interrupt": ("sample", 1)}) == Exit.TERMINATED
+    assert run.newest_state()["open"] == ["sample"]
+    assert run.attempt(fault=f"kill@{commit}") == -signal.SIGKILL
+    assert b'"step":3' in (run.path / "samples.jsonl").read_bytes()
+    run.check_finish()
+
+
 def test_logs_are_on_the_disk_before_the_checkpoint_that_refers_to_them(calls):
     commits = [call for call in calls if "/checkpoints/step-" in call["to"]]
     for log in ("metrics.jsonl", "samples.jsonl"):
