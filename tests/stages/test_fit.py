@@ -12,8 +12,8 @@ from lilliput.runs.run import Run
 from lilliput.stages import events, fit, pretrain
 from lilliput.stages.begin import train_run
 from lilliput.stages.events import Event, Finished, Sampled, Saved, Stepped, Validated
-from lilliput.stages.fit import due
 from lilliput.stages.recipe import read_recipe
+from lilliput.stages.rhythm import due
 
 RECIPE = {
     "data": {"sources": "tiny", "split": {"kind": "tail", "validation": 0.3}},

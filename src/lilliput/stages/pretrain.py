@@ -15,7 +15,8 @@ from lilliput.optim import Optimizer, build_optimizer
 from lilliput.optim.schedules import multiplier, warmup_steps
 from lilliput.runs.run import Run
 from lilliput.stages.events import Event, Prepared, Warned
-from lilliput.stages.fit import Job, Progress, fit
+from lilliput.stages.fit import Job, fit
+from lilliput.stages.journal import Progress
 from lilliput.stages.prepare import Data
 from lilliput.stages.recipe import Recipe
 from lilliput.tokens.batch import Batch

@@ -17,8 +17,8 @@ from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
 from lilliput.optim import AdamWConfig, OptimConfig
 from lilliput.optim.schedules import CosineConfig, ScheduleConfig
-from lilliput.stages.fit import RhythmConfig, SamplesConfig
 from lilliput.stages.prepare import DataConfig, ValidationConfig
+from lilliput.stages.rhythm import RhythmConfig, SamplesConfig
 from lilliput.tokens import BytesConfig, TokenizerConfig, vocabulary
 from lilliput.training.settings import TrainingConfig
 

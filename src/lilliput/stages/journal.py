@@ -1,0 +1,112 @@
+"""Where a run stands, and its steps on their way to the metrics log."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from lilliput.runs.metrics import MetricsLog
+from lilliput.stages.events import Stepped
+from lilliput.training.loop import Step
+from lilliput.training.meter import Meter
+
+Effect = Literal["validate", "sample"]
+
+
+@dataclass
+class Progress:
+    """Where a run stands; `state.json` of its checkpoints."""
+
+    step: int = 0
+    total: int = 0
+    tokens_seen: int = 0
+    bytes_seen: int = 0
+    best: float | None = None
+    best_step: int | None = None
+    stale: int = 0
+    """Validations since the best one, for early stopping."""
+    open: list[Effect] = field(default_factory=list)
+    """Effects of `step` that were due and are not done."""
+    ended: str | None = None
+    shown_nats: float = 0.0
+    """Of the updates since the last shown line; their mean is what `until_loss` looks at."""
+    shown_targets: int = 0
+    shown_bytes: int = 0
+
+    def show(self, nats: float, targets: int, spelled: int) -> None:
+        self.shown_nats += nats
+        self.shown_targets += targets
+        self.shown_bytes += spelled
+
+
+class Journal:
+    """Steps on their way to `metrics.jsonl`: values stay on the device until a line needs them."""
+
+    def __init__(self, metrics: MetricsLog, meter: Meter, epoch: Callable[[int], float], progress: Progress) -> None:
+        self.metrics, self.meter, self.epoch, self.progress = metrics, meter, epoch, progress
+        self.pending: list[tuple[Step, int, int]] = []
+        self.last: dict[str, Any] = {}
+        self.mean = math.inf
+
+    def add(self, step: Step) -> None:
+        progress = self.progress
+        progress.step = step.number
+        progress.tokens_seen += step.targets
+        progress.bytes_seen += step.bytes
+        self.pending.append((step, progress.tokens_seen, progress.bytes_seen))
+        self.meter.add(step.targets, step.micro_batches)
+
+    def write(self, clock: Mapping[str, Any] | None = None) -> None:
+        """Bring the pending values over in one copy and append their lines in one write."""
+        if not self.pending:
+            return
+        steps = [step for step, _, _ in self.pending]
+        names = ["loss", "grad_norm", *(f"aux.{n}" for n in steps[0].aux), *(f"monitor.{n}" for n in steps[0].monitors)]
+        stacked = torch.stack(
+            [
+                torch.stack([v.detach().double() for v in (s.loss, s.grad_norm, *s.aux.values(), *s.monitors.values())])
+                for s in steps
+            ]
+        ).tolist()
+        records = []
+        for (step, tokens, spelled), values in zip(self.pending, stacked, strict=True):
+            named = dict(zip(names, values, strict=True))
+            self.progress.show(named["loss"] * step.targets, step.targets, step.bytes)
+            records.append(
+                {
+                    "kind": "step",
+                    "step": step.number,
+                    "loss": named.pop("loss"),
+                    "bpb": bits_per_byte(values[0] * step.targets, step.bytes),
+                    "lr": step.lr,
+                    "grad_norm": named.pop("grad_norm"),
+                    "epoch": self.epoch(step.number),
+                    "tokens_seen": tokens,
+                    "bytes_seen": spelled,
+                    "batch_digest": step.batch_digest,
+                    **named,
+                }
+            )
+        records[-1] |= clock or {}
+        self.last = records[-1]
+        self.metrics.write(*records)
+        self.pending.clear()
+
+    def flush(self) -> Stepped:
+        """Write what is pending and sum up the updates since the last shown line."""
+        clock = self.meter.read()
+        self.write(clock)
+        last, progress = self.last, self.progress
+        self.mean = progress.shown_nats / max(progress.shown_targets, 1)
+        bpb = bits_per_byte(progress.shown_nats, progress.shown_bytes)
+        progress.shown_nats, progress.shown_targets, progress.shown_bytes = 0.0, 0, 0
+        extra = {k: v for k, v in last.items() if k.startswith(("aux.", "monitor."))}
+        figures = last["epoch"], self.mean, bpb, last["lr"], last["grad_norm"]
+        return Stepped(progress.step, progress.total, *figures, clock, extra)
+
+
+def bits_per_byte(nats: float, count: int) -> float:
+    """Bits per byte of text; NaN where no byte was counted."""
+    return nats / math.log(2) / count if count else math.nan
