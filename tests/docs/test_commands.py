@@ -149,4 +149,5 @@ def test_python_blocks_run_in_the_order_of_their_page(place: Path, capsys: pytes
     losses, logged = names["losses"], names["logged"]
     assert losses == logged, "the loop by hand and the run are the same training"
     assert losses[-1] < losses[0] - 1
+    assert names["run"].state.pinned == (30,)
     assert "from-python@30" in capsys.readouterr().out

@@ -100,6 +100,11 @@ def test_the_page_of_the_architecture_names_every_event():
     assert {event.__name__ for event in get_args(Event)} <= set(BY_NAME["docs/architecture.md"].spans())
 
 
+def test_windows_is_told_the_same_on_both_pages():
+    [block] = BY_NAME["docs/start.md"].blocks("powershell")
+    assert set(block.splitlines()) <= set(BY_NAME["README.md"].spans())
+
+
 def test_the_annotated_recipe_can_be_run(tmp_path: Path):
     page = BY_NAME["docs/recipe.md"]
     path = tmp_path / "my.yaml"
