@@ -84,12 +84,13 @@ def test_what_a_kill_keeps_the_last_save_from_retiring_goes_when_the_run_is_star
     run.check_finish()
 
 
-def test_an_effect_that_is_caught_up_on_twice_is_in_the_log_once(short, commit):
+@pytest.mark.parametrize(("effect", "log"), [("validate", "metrics.jsonl"), ("sample", "samples.jsonl")])
+def test_an_effect_that_is_caught_up_on_twice_is_in_the_log_once(short, commit, effect, log):
     run = short.start()
-    assert run.attempt({"interrupt": ("sample", 1)}) == Exit.TERMINATED
-    assert run.newest_state()["open"] == ["sample"]
+    assert run.attempt({"interrupt": (effect, 1)}) == Exit.TERMINATED
+    assert run.newest_state()["open"] == [effect]
     assert run.attempt(fault=f"kill@{commit}") == -signal.SIGKILL
-    assert b'"step":3' in (run.path / "samples.jsonl").read_bytes()
+    assert f'"kind":"{effect}'.encode()[:-1] in (run.path / log).read_bytes()
     run.check_finish()
 
 
