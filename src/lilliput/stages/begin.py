@@ -49,7 +49,7 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         tokenizer = open_tokenizer(recipe.tokenizer, recipe.data)
         recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.model, tokenizer.size))
         data = prepare(recipe.data, recipe.validation, tokenizer)
-        notes = list(remarks(tokenizer))
+        notes = [*remarks(tokenizer), *data.remarks()]
     else:
         recipe, changes = _stored_recipe(origin, word, overrides)
         tokenizer = tokens.load(origin.tokenizer)

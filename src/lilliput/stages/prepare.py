@@ -74,6 +74,11 @@ class Data:
         """Documents of the training text that were left out, by reason."""
         return sum((Counter(shard.manifest["provenance"].get("dropped", {})) for shard in self.train), Counter[str]())
 
+    def remarks(self) -> Iterator[str]:
+        """What a person should know of the figures that this data gives."""
+        if not all(shard.exact_lengths for shard in (*self.train, *self.validation.values())):
+            yield "bits per byte are near, not exact: what this tokenizer's ids spell does not add up to the text"
+
     def names(self) -> list[str]:
         """The hashes of all content, in order."""
         return [str(shard.folder.name) for shard in (*self.train, *self.validation.values()) if shard.folder]
