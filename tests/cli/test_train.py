@@ -73,6 +73,15 @@ def test_a_run_goes_on_by_its_name_alone_as_if_it_had_not_stopped():
     assert Run.open("cut").samples.path.read_bytes() == Run.open("whole").samples.path.read_bytes()
 
 
+def test_a_resume_that_is_refused_leaves_the_run_as_it_was(capsys):
+    train("small.yaml", "--run", "run")
+    before = {path: path.read_bytes() for path in Run.open("run").path.iterdir() if path.is_file()}
+    train("run", "--resume", "optim.lr=0.5", code=Exit.CONTENT)
+    assert "optim.lr is 0.01 in the run and 0.5 now" in " ".join(capsys.readouterr().err.split())
+    after = {path: path.read_bytes() for path in Run.open("run").path.iterdir() if path.is_file()}
+    assert {path.name for path in after if after[path] != before[path]} <= {"LOCK"}
+
+
 def test_a_new_run_goes_on_from_a_checkpoint_by_its_step_and_the_old_one_is_left_alone(capsys):
     train("small.yaml", "--run", "first")
     before = Run.open("first").metrics.path.read_bytes()

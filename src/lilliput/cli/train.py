@@ -31,7 +31,7 @@ def train(
     try:
         return _train(taken, recipe, list(overrides or ()), weights)
     except BaseException as error:
-        if not taken.is_new:
+        if taken.has_started:  # one whose resume was refused stays as it was
             _record(taken, error)
         raise
     finally:

@@ -55,6 +55,7 @@ class Run:
         self.checkpoints, self.tokenizer = path / CHECKPOINTS, path / TOKENIZER
         self.evals, self.reports, self.exports = path / EVALS, path / REPORTS, path / EXPORTS
         self.heartbeat = path / HEARTBEAT
+        self.has_started = False
 
     @property
     def name(self) -> str:
@@ -179,10 +180,11 @@ class Run:
                 return State(manifest.get("best"), tuple(manifest.get("pinned") or ()))
         return State()
 
-    def started(self, **changes: Any) -> None:
-        """Forget how the run ended last time and what was left half-done: it is being written again."""
+    def started(self) -> None:
+        """Forget how the run ended last time and what was left half-done: from here on it is written again."""
         durable.sweep(self.path)
-        self.update(exit=None, **changes)
+        self.update(exit=None)
+        self.has_started = True
 
     def ended(self, code: int, step: int, cause: str = "") -> None:
         """Record how the run ended: an exit code (0 = finished), the last step, one line of cause."""

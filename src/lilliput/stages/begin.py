@@ -60,6 +60,7 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         _describe(run, word, recipe, tokenizer, data, parent)
     elif changes:
         run.write_config(config.dump(recipe))
+    run.started()
     warnings = (Warned(note) for note in notes)
     yield from logged(run.train_log, chain(warnings, pretrain(run, recipe, tokenizer, data)))
 

@@ -206,7 +206,8 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
         notes.append(f"starts with the weights of step {parent['step']} of run {parent['run']}")
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])
-    run.started(best=found.manifest.get("best"))
+    if run.state.best != (best := found.manifest.get("best")):  # a kill or a damaged checkpoint came between the two
+        run.update(best=best)
     run.retain(parts.recipe.rhythm.keep)  # the run may have been killed between its last save and this
     return progress, notes
 
