@@ -55,11 +55,19 @@ def test_of_one_text_the_tail_is_the_validation_set_however_it_is_limited():
 def test_a_validation_set_that_could_overlap_training_is_refused(files):
     for data, validation in [
         ({"sources": [{"name": "tiny", "max_bytes": 400}]}, [{"name": "tiny", "max_bytes": 300}]),
+        ({"sources": [{"name": "tales", "size": 3000}]}, [{"name": "tales", "size": 9000}]),
         ({"sources": "tiny", "split": {"validation": 0.0}}, ["tiny"]),
     ]:
-        with pytest.raises(LilliputError, match=r"tiny is trained on|all of tiny") as error:
+        with pytest.raises(LilliputError, match=r"(tiny|tales) is trained on|all of tiny") as error:
             prepared(data, validation)
         assert error.value.code is Exit.RECIPE
+
+
+def test_tales_of_the_same_seed_are_the_same_text_and_of_another_are_not():
+    data = prepared({"sources": [{"name": "tales", "size": 9000}]}, [{"name": "tales", "size": 9000}])
+    assert not documents(data.train[0]) & documents(data.validation["tales"])
+    other = prepared({"sources": [{"name": "tales", "size": 9000}]}, [{"name": "tales", "size": 9000, "seed": 5}])
+    assert other.validation["tales"].bytes >= 9000
 
 
 def test_two_validation_sets_of_one_name_are_refused():

@@ -23,7 +23,7 @@ from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard
 from lilliput.tokens.tokenizer import Tokenizer
 
-LIMITS = ("max_samples", "max_bytes")
+LIMITS = ("max_samples", "max_bytes", "size")
 """What decides which documents of a text there are before it is divided into parts."""
 
 
@@ -102,9 +102,10 @@ def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer) ->
     if own is None:
         return shard([source], config, None, tokenizer)
     has_parts = source.parts and config.split.kind in ("auto", "official")
-    if not has_parts and any(getattr(source, name) not in (None, getattr(own, name)) for name in LIMITS):
+    limits = [(getattr(source, name, None), getattr(own, name, None)) for name in LIMITS]
+    if not has_parts and any(limit not in (None, other) for limit, other in limits):
         cause = f"{source.label} is trained on within other limits than it is validated on"
-        raise LilliputError(cause, "leave out the limits under `validation.sources`", Exit.RECIPE)
+        raise LilliputError(cause, "give it the same under `validation.sources` and `data.sources`", Exit.RECIPE)
     found = shard([source if has_parts else own], config, "validation", tokenizer)
     if not found.num_documents:
         cause = f"all of {source.label} is trained on: none of it is kept for validation"
@@ -114,7 +115,7 @@ def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer) ->
 
 def _text(source: Source) -> dict[str, Any]:
     """What a source reads, whatever its share and its limits."""
-    shares = {field.name for field in fields(Entry)}
+    shares = {*LIMITS, *(field.name for field in fields(Entry))}
     return {name: value for name, value in dump(source).items() if name not in shares}
 
 
