@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from lilliput.stages.events import Finished, Prepared, Sampled, Saved, Stepped, Validated, Warned, line, stamped
+from lilliput.stages.events import Finished, Noted, Prepared, Sampled, Saved, Stepped, Validated, Warned, line, stamped
 
 CLOCK = {
     "updates_per_s": 2.5,
@@ -34,6 +34,7 @@ def test_perplexity_is_exp_of_the_loss_and_never_an_error():
         (Validated(7, "wikitext-2", 2.0, 7.389, 1.5, 0.25, 99, True), "wikitext-2 loss=2.0000 bpb=1.5000 ppl=7.39"),
         (Sampled(7, "Once", " upon\na time"), "step 7 sample 'Once' -> ' upon\\na time'"),
         (Saved(7, "rhythm", 0.25), "step 7 saved (rhythm) in 0.25s"),
+        (Noted("resumed from step 3"), "resumed from step 3"),
         (Warned("mind the gap"), "warning: mind the gap"),
         (Finished(7, 9, "early_stop", 3.0), "finished at step 7/9: early_stop"),
     ],

@@ -19,7 +19,7 @@ from lilliput.runs.run import Run
 from lilliput.runs.tensors import read_tensors
 from lilliput.stages import fit
 from lilliput.stages.begin import train_run
-from lilliput.stages.events import Event, Finished, Warned, line
+from lilliput.stages.events import Event, Finished, Noted, Warned, line
 from lilliput.training import calibration
 
 TASKS = {
@@ -184,7 +184,7 @@ def test_what_changes_nothing_that_is_learned_may_change(runs):
     of.train("whole")
     of.train("run", stop_at=5)
     told = of.train("run", "rhythm.log_every=2", "rhythm.keep=1", "data.workers=1", word="run")
-    assert "warning: rhythm.keep: 9 -> 1" in [line(event) for event in told if isinstance(event, Warned)]
+    assert "rhythm.keep: 9 -> 1" in [line(event) for event in told if isinstance(event, Noted)]
     assert learned(of.outcome("run")) == learned(of.outcome("whole"))
     kept = json.loads(Run.open("run").config.read_text())
     assert (kept["rhythm"]["log_every"], kept["rhythm"]["keep"], kept["data"]["workers"]) == (2, 1, 1)
@@ -264,9 +264,9 @@ def test_a_damaged_checkpoint_is_named_and_set_aside_and_the_run_goes_on_from_th
     of.train("whole")
     of.train("run", stop_at=8)
     damage(Run.open("run").checkpoint())
-    told = [line(event) for event in of.train("run") if isinstance(event, Warned)]
+    told = [line(event) for event in of.train("run")]
     assert any("step-00000008" in said and "model.safetensors differs from its hash" in said for said in told)
-    assert "warning: resumed from step 6" in told
+    assert "resumed from step 6" in told
     [aside] = (of.folder / "run" / "checkpoints").glob(".bad-*")
     assert "model.safetensors" in (aside / "REASON").read_text()
     shutil.rmtree(aside)

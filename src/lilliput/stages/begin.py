@@ -14,7 +14,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
 from lilliput.runs import checkpoints, durable
 from lilliput.runs.run import Run, resolve
-from lilliput.stages.events import Event, Warned, stamped
+from lilliput.stages.events import Event, Noted, Warned, stamped
 from lilliput.stages.prepare import Data, prepare
 from lilliput.stages.pretrain import pretrain
 from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
@@ -49,20 +49,20 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         tokenizer = open_tokenizer(recipe.tokenizer, recipe.data)
         recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.model, tokenizer.size))
         data = prepare(recipe.data, recipe.validation, tokenizer)
-        notes = [*remarks(tokenizer), *data.remarks()]
+        told: list[Event] = [Warned(remark) for remark in (*remarks(tokenizer), *data.remarks())]
     else:
         recipe, changes = _stored_recipe(origin, word, overrides)
         tokenizer = tokens.load(origin.tokenizer)
         data = prepare(recipe.data, recipe.validation, tokenizer)
         _refuse_other_data(origin, data)
-        notes = [*_change_notes(changes), *_contract_notes(origin, recipe)]
+        told = [Noted(note) for note in _change_notes(changes)]
+        told += [Warned(note) for note in _contract_notes(origin, recipe)]
     if run.is_new:
         _describe(run, word, recipe, tokenizer, data, parent)
     elif changes:
         run.write_config(config.dump(recipe))
     run.started()
-    warnings = (Warned(note) for note in notes)
-    yield from logged(run.train_log, chain(warnings, pretrain(run, recipe, tokenizer, data)))
+    yield from logged(run.train_log, chain(told, pretrain(run, recipe, tokenizer, data)))
 
 
 def logged(path: Path, events: Iterable[Event]) -> Iterator[Event]:

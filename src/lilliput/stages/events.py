@@ -69,6 +69,13 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """Something worth knowing that asks for nothing: a resumed step, a changed setting."""
+
+    message: str
+
+
+@dataclass(frozen=True)
 class Warned:
     message: str
 
@@ -83,7 +90,7 @@ class Finished:
     """Of training in this process."""
 
 
-Event = Told | Prepared | Stepped | Validated | Sampled | Saved | Warned | Finished
+Event = Told | Prepared | Stepped | Validated | Sampled | Saved | Noted | Warned | Finished
 
 
 def perplexity(loss: float) -> float:
@@ -111,14 +118,17 @@ def line(event: Event) -> str:
             return _stepped(event)
         case Validated():
             best = " best" if event.best else ""
+            name = "validation" if event.name == "validation" else f"validation {event.name}"
             return (
-                f"step {event.step} validation {event.name} loss={event.loss:.4f} bpb={event.bpb:.4f} "
+                f"step {event.step} {name} loss={event.loss:.4f} bpb={event.bpb:.4f} "
                 f"ppl={event.ppl:.2f} accuracy={event.accuracy:.3f} targets={event.targets}{best}"
             )
         case Sampled(step, prompt, text):
             return f"step {step} sample {prompt!r} -> {text!r}"
         case Saved():
             return f"step {event.step} saved ({event.reason}) in {event.seconds:.2f}s"
+        case Noted(message):
+            return message
         case Warned(message):
             return f"warning: {message}"
         case Finished():

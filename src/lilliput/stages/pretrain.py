@@ -14,7 +14,7 @@ from lilliput.models.weights import build_model, counts
 from lilliput.optim import Optimizer, build_optimizer
 from lilliput.optim.schedules import multiplier, warmup_steps
 from lilliput.runs.run import Run
-from lilliput.stages.events import Event, Prepared, Warned
+from lilliput.stages.events import Event, Noted, Prepared, Warned
 from lilliput.stages.fit import Job, fit
 from lilliput.stages.journal import Progress
 from lilliput.stages.prepare import Data
@@ -53,8 +53,8 @@ class Parts:
 def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iterator[Event]:
     """Train the run that `recipe` describes, whose lock is held, from its newest intact state to its end."""
     parts = build(recipe, tokenizer, data)
-    progress, notes = _take_over(run, parts)
-    yield from (Warned(note) for note in notes)
+    progress, told = _take_over(run, parts)
+    yield from told
     if recipe.training.compile:
         compile_model(parts.model)
     if not progress.total:
@@ -183,18 +183,18 @@ def _save(run: Run, parts: Parts, progress: Progress, reason: str) -> None:
     run.retain(parts.recipe.rhythm.keep)
 
 
-def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
+def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:
     """The state of the newest intact checkpoint, of the run's parent, or of nothing; logs are cut back to it."""
     found, parent = run.newest(), run.facts.get("parent")
-    notes = [f"passed over a damaged checkpoint: {problem}" for problem in found.problems]
+    told: list[Event] = [Warned(f"passed over a damaged checkpoint: {problem}") for problem in found.problems]
     progress, sizes = Progress(), {"metrics": 0, "samples": 0}
     if found.path is not None:
         progress, sizes = _load(found.path, parts)
-        notes.append(f"resumed from step {progress.step}")
+        told.append(Noted(f"resumed from step {progress.step}"))
     elif parent and parent["how"] == "resume":
         progress, _ = _load(Path(parent["checkpoint"]), parts)
         progress.best_step = None  # the parent's best checkpoint is not this run's
-        notes.append(f"goes on from step {progress.step} of run {parent['run']}")
+        told.append(Noted(f"goes on from step {progress.step} of run {parent['run']}"))
     elif parent:
         checkpoint.load(
             Path(parent["checkpoint"]),
@@ -203,13 +203,13 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[str]]:
             tokenizer=parts.tokenizer.fingerprint,
             weights_only=True,
         )
-        notes.append(f"starts with the weights of step {parent['step']} of run {parent['run']}")
+        told.append(Noted(f"starts with the weights of step {parent['step']} of run {parent['run']}"))
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])
     if run.state.best != (best := found.manifest.get("best")):  # a kill or a damaged checkpoint came between the two
         run.update(best=best)
     run.retain(parts.recipe.rhythm.keep)  # the run may have been killed between its last save and this
-    return progress, notes
+    return progress, told
 
 
 def _load(path: Path, parts: Parts) -> tuple[Progress, dict[str, int]]:
