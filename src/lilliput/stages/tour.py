@@ -5,6 +5,7 @@ from itertools import islice
 
 from lilliput.inference.generate import stream
 from lilliput.inference.sampling import SamplingConfig
+from lilliput.runs import stop
 from lilliput.runs.run import Run
 from lilliput.stages.begin import train_run
 from lilliput.stages.evaluate import Evaluation, evaluate
@@ -28,6 +29,8 @@ def tour(run: Run) -> Iterator[Event]:
         f"One file decides everything, the recipe `{RECIPE}`; `lilliput config explain` says what a key means.",
     )
     yield from train_run(run, RECIPE)
+    if stop.requested():
+        return
     tokenizer = load(run.tokenizer)
     words = tale.split(". ")[0]
     pieces = " ".join(f"[{tokenizer.decode([i])}]" for i in tokenizer.encode(words))
