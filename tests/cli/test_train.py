@@ -1,3 +1,4 @@
+import errno
 import json
 import signal
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 
 from lilliput.cli import main
 from lilliput.config.errors import Exit
-from lilliput.runs import metrics
+from lilliput.runs import ledger, metrics
 from lilliput.runs.run import Run
 from lilliput.runs.tensors import read_tensors
 
@@ -142,3 +143,22 @@ def test_a_recipe_that_cannot_be_is_refused_and_leaves_no_run(capsys, word):
     train("small.yaml", word, code=Exit.RECIPE)
     assert word.split("=")[0].split(".")[0] in capsys.readouterr().err
     assert not list(Path("runs").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), Exit.DISK_FULL, "disk full"),
+        (MemoryError(), Exit.MEMORY, "out of memory"),
+        (KeyError("loss"), Exit.BUG, "failed"),
+    ],
+)
+def test_a_run_that_failed_says_with_the_commands_own_exit_code_how_and_where(monkeypatch, error, code, status):
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lilliput.training.checkpoint.save", fail)
+        train("small.yaml", "--run", "failed", code=code)
+    run = Run.open("failed")
+    assert (run.state.exit["code"], run.state.exit["step"], ledger.status(run)) == (code, 3, status)

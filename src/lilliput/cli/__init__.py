@@ -97,17 +97,17 @@ def _report(error: BaseException) -> int:
     """Say what went wrong on stderr, and the exit code it stands for."""
     from lilliput.cli.terminal import printable
 
-    failure = _failure(error)
-    if failure is None:
+    failed = failure(error)
+    if failed is None:
         sys.stderr.write("stopped\n")
         return Exit.INTERRUPTED
-    for cause in failure.cause.split("\n"):
+    for cause in failed.cause.split("\n"):
         sys.stderr.write(f"error: {printable(cause)}\n")
-    sys.stderr.write(f"hint: {printable(failure.action)}\n")
-    return failure.code
+    sys.stderr.write(f"hint: {printable(failed.action)}\n")
+    return failed.code
 
 
-def _failure(error: BaseException) -> LilliputError | None:
+def failure(error: BaseException) -> LilliputError | None:
     """Any exception as a cause and an action; None for Ctrl-C."""
     if isinstance(error, LilliputError):
         return error

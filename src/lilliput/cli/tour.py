@@ -1,6 +1,7 @@
 """`lilliput tour`: everything once, in three minutes, without a network."""
 
 from lilliput.cli.terminal import say
+from lilliput.cli.train import recorded
 from lilliput.runs import stop
 from lilliput.runs.run import Run
 
@@ -14,7 +15,7 @@ def tour() -> int:
     """
     stop.install()
     run = Run.begin(None, default="tour")
-    try:
+    with recorded(run):
         from lilliput.cli.progress import show
         from lilliput.stages.tour import tour as events
 
@@ -24,5 +25,3 @@ def tour() -> int:
         if requested:
             say("stopped; `lilliput tour` starts a new one")
         return int(requested or 0)
-    finally:
-        run.abandon()

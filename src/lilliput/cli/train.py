@@ -1,12 +1,16 @@
 """`lilliput train`: take a run's name and its lock first, then everything that costs time."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from lilliput.cli import failure
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import stop
+from lilliput.runs.ledger import entry
 from lilliput.runs.run import Run, default_name
 
 
@@ -28,14 +32,8 @@ def train(
         return _plan(recipe, list(overrides or ()))
     stop.install()
     taken = _take(recipe, run, resume)
-    try:
+    with recorded(taken):
         return _train(taken, recipe, list(overrides or ()), weights)
-    except BaseException as error:
-        if taken.has_started:  # one whose resume was refused stays as it was
-            _record(taken, error)
-        raise
-    finally:
-        taken.abandon()  # removes nothing but a new run that was refused
 
 
 def _plan(recipe: str, overrides: list[str]) -> int:
@@ -79,10 +77,26 @@ def _train(run: Run, recipe: str, overrides: list[str], weights: str | None) -> 
     return 0
 
 
-def _record(run: Run, error: BaseException) -> None:
-    code = error.code if isinstance(error, LilliputError) else Exit.IO if isinstance(error, OSError) else Exit.BUG
-    cause = error.cause if isinstance(error, LilliputError) else str(error) or type(error).__name__
+@contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """What goes wrong inside stands in the run, under the exit code of the command; at last the lock is given back.
+
+    A new run that was refused is removed; one whose resume was refused stays as it was.
+    """
     try:
-        run.ended(code, 0, cause.splitlines()[0] if cause else "")
+        yield
+    except BaseException as error:
+        if run.has_started:
+            _record(run, error)
+        raise
+    finally:
+        run.abandon()
+
+
+def _record(run: Run, error: BaseException) -> None:
+    failed = failure(error)
+    code, cause = (failed.code, failed.cause.split("\n")[0]) if failed else (Exit.INTERRUPTED, "stopped")
+    try:
+        run.ended(code, entry(run).step, cause)
     except OSError as second:  # a full disk has its own word already
         print(f"warning: how the run ended could not be recorded: {second}", file=sys.stderr)
