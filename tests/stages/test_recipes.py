@@ -39,6 +39,25 @@ def test_text_in_the_place_of_a_recipe_is_told_where_it_belongs(word):
     assert f"data.sources={word}" in refused.value.action
 
 
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["data.stride=257"], "data.stride"),
+        (["training.length={epochs: 1, until_loss: 0.3}", "rhythm.log_every=0"], "until_loss"),
+        (["rhythm.early_stop={patience: 2}", "rhythm.validate_every=0"], "rhythm.early_stop"),
+        (["rhythm.early_stop={patience: 2}", "data.split.validation=0"], "rhythm.early_stop"),
+        (["validation.sources=[{name: tiny, weight: 2.0}]"], "validation"),
+        (["validation.sources=[{name: tiny, max_tokens: 9}]"], "validation"),
+        (["seed=9223372036854775808"], "seed"),
+    ],
+)
+def test_what_nothing_would_read_and_what_would_leave_text_out_is_refused(words, key):
+    with pytest.raises(LilliputError) as refused:
+        read_recipe("lab/nano", words)
+    assert refused.value.code == Exit.RECIPE
+    assert key in refused.value.cause
+
+
 def labels(recipe: Recipe) -> list[str]:
     return [source.label for source in recipe.data.sources]
 

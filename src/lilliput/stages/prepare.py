@@ -58,6 +58,8 @@ class ValidationConfig:
     def __post_init__(self) -> None:
         if len({source.label for source in self.sources}) < len(self.sources):
             raise ValueError("sources: each set has a name of its own")
+        if any(source.weight != 1.0 or source.max_tokens is not None for source in self.sources):
+            raise ValueError("sources: weight and max_tokens are for text that is trained on")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The root settings of a run, and how a word on the command line becomes them."""
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -33,7 +33,7 @@ class Recipe:
 
     stage: Fatal[Literal["pretrain"]] = "pretrain"
     """What the run does; fine-tuning and corpus building have their own."""
-    seed: Fatal[int] = Field(default=42, ge=0)
+    seed: Fatal[int] = Field(default=42, ge=0, lt=2**63)
     """The one seed: weights, order of data, dropout and samples follow from it."""
     data: DataConfig
     tokenizer: TokenizerConfig = BytesConfig()
@@ -109,14 +109,35 @@ def presets() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _resolved(recipe: Recipe, origin: str) -> Recipe:
     """Values that follow from another section, and rules between sections."""
-    context = recipe.training.context_length
-    positions = recipe.model.max_positions
-    if positions is None:
-        return replace(recipe, model=replace(recipe.model, max_positions=context))
-    if positions < context:
-        raise LilliputError(
-            f"{origin}: model.max_positions: {positions} is shorter than training.context_length, {context}",
-            f"set model.max_positions={context} or training.context_length={positions}",
-            Exit.RECIPE,
-        )
+    if refused := next(_refusals(recipe), None):
+        cause, action = refused
+        raise LilliputError(f"{origin}: {cause}", action, Exit.RECIPE)
+    if recipe.model.max_positions is None:
+        return replace(recipe, model=replace(recipe.model, max_positions=recipe.training.context_length))
     return recipe
+
+
+def _refusals(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """(cause, action) of each rule between sections that a recipe breaks."""
+    context, positions, stride = recipe.training.context_length, recipe.model.max_positions, recipe.data.stride
+    if positions is not None and positions < context:
+        yield (
+            f"model.max_positions: {positions} is shorter than training.context_length, {context}",
+            f"set model.max_positions={context} or training.context_length={positions}",
+        )
+    if stride is not None and stride > context:
+        yield (
+            f"data.stride: {stride} is longer than training.context_length, {context}, and would leave text out",
+            f"set data.stride to at most {context}, or leave it out",
+        )
+    rhythm, held_out = recipe.rhythm, recipe.validation.sources or recipe.data.split.validation > 0
+    if recipe.training.length.until_loss is not None and rhythm.log_every <= 0:
+        yield (
+            "training.length.until_loss looks at the mean over rhythm.log_every updates, which is set to never",
+            "set rhythm.log_every above 0",
+        )
+    if rhythm.early_stop and (rhythm.validate_every <= 0 or not held_out):
+        yield (
+            "rhythm.early_stop looks at validations, and there are none",
+            "set rhythm.validate_every and data.split.validation above 0, or rhythm.early_stop=null",
+        )
