@@ -99,7 +99,7 @@ def _child(task: Callable[..., Any], order: dict[str, Any]) -> None:
 
 
 def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> int:
-    child = os.fork()
+    child = _fork()
     if child == 0:
         _child(task, order)
     if order["after"]:
@@ -107,6 +107,16 @@ def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> int:
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             os.kill(child, order["signal"])
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _fork() -> int:
+    """A child; where the machine has no room for a process at this moment, a little later."""
+    for _ in range(50):
+        try:
+            return os.fork()
+        except BlockingIOError:
+            time.sleep(0.2)
+    return os.fork()
 
 
 def _orders() -> Iterator[dict[str, Any]]:
