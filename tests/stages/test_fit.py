@@ -1,6 +1,6 @@
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from lilliput.stages.begin import train_run
 from lilliput.stages.events import Event, Finished, Sampled, Saved, Stepped, Validated
 from lilliput.stages.recipe import read_recipe
 from lilliput.stages.rhythm import due
+from lilliput.training import loop
+from lilliput.training.loop import Diverged, Step
 
 RECIPE = {
     "data": {"sources": "tiny", "split": {"kind": "tail", "validation": 0.3}},
@@ -228,6 +230,20 @@ def test_a_length_in_epochs_or_tokens_becomes_updates(train, length, steps):
     last = records(run, "step")[-1]
     assert last["epoch"] == pytest.approx(steps / 4)
     assert "tokens" not in length or last["tokens_seen"] == pytest.approx(800, rel=0.12)
+
+
+def test_the_updates_before_a_divergence_stand_in_the_log(train, tmp_path, monkeypatch):
+    def diverging(*given: object, **options: object) -> Iterator[Step]:
+        for step in loop.train(*given, **options):
+            if step.number == 8:
+                raise Diverged(step)
+            yield step
+
+    monkeypatch.setattr(pretrain, "train", diverging)
+    with pytest.raises(Diverged):
+        train("rhythm.log_every=5")
+    run = Run.open(tmp_path / "small")
+    assert [record["step"] for record in records(run, "step")] == list(range(1, 8))
 
 
 def test_records_have_the_keys_that_readers_rely_on(train):

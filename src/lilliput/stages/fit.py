@@ -56,8 +56,7 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
             yield _save(job, progress, saved, reason)
     if progress.ended is None and not progress.open:
         meter.start(progress.step)
-        for step in job.steps(progress):
-            log.add(step)
+        for _ in log.follow(job.steps(progress)):
             if due(progress.step, rhythm.log_every, progress.total):
                 yield log.flush()
                 if job.until_loss is not None and log.mean < job.until_loss:

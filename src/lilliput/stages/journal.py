@@ -1,12 +1,13 @@
 """Where a run stands, and its steps on their way to the metrics log."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import torch
 
+from lilliput.config.errors import LilliputError
 from lilliput.runs.metrics import MetricsLog
 from lilliput.stages.events import Stepped
 from lilliput.training.loop import Step
@@ -49,6 +50,16 @@ class Journal:
         self.pending: list[tuple[Step, int, int]] = []
         self.last: dict[str, Any] = {}
         self.mean = math.inf
+
+    def follow(self, steps: Iterable[Step]) -> Iterator[Step]:
+        """Steps as they come, each added first; where training breaks off, those before it still get their lines."""
+        try:
+            for step in steps:
+                self.add(step)
+                yield step
+        except LilliputError:
+            self.write()
+            raise
 
     def add(self, step: Step) -> None:
         progress = self.progress
