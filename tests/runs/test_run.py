@@ -100,6 +100,14 @@ def test_a_refused_new_run_leaves_nothing_and_its_name_is_free(root):
     assert Run.begin("a").is_new
 
 
+def test_a_refused_new_run_is_let_go_before_it_is_removed_where_an_open_file_forbids_that(root, monkeypatch):
+    run, held = Run.begin("a"), []
+    monkeypatch.setattr(durable, "remove_tree", lambda path: held.append(run.lock.is_held))
+    monkeypatch.setattr("sys.platform", "win32")
+    run.abandon()
+    assert held == [False]
+
+
 def test_a_run_with_a_manifest_is_never_abandoned(root):
     begun("a").lock.release()
     run = Run.begin("a", resume=True)

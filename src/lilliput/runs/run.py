@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -128,6 +129,8 @@ class Run:
     def abandon(self) -> None:
         """Remove the directory of a new run that was refused, and give up the lock; a run with a manifest stays."""
         if self.is_new and self.lock.is_held:
+            if sys.platform == "win32":  # where a directory with an open file cannot be renamed
+                self.lock.release()
             durable.remove_tree(self.path)
         self.lock.release()
 

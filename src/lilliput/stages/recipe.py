@@ -52,7 +52,7 @@ class Recipe:
 
 def names() -> list[str]:
     """Packaged recipes, as the command line spells them."""
-    return sorted(str(path.relative_to(PACKAGED).with_suffix("")) for path in PACKAGED.rglob("*.yaml"))
+    return sorted(path.relative_to(PACKAGED).with_suffix("").as_posix() for path in PACKAGED.rglob("*.yaml"))
 
 
 def find_recipe(word: str) -> Path:
