@@ -40,7 +40,7 @@ class DataConfig(Reading):
     workers: Safe[int] = Field(default=0, ge=0)
     """Threads that make batches ready before they are needed; 0 = none."""
     prefetch: Safe[int] = Field(default=2, ge=1)
-    """Batches that a worker keeps ready."""
+    """Batches that the workers together keep ready ahead of the one in use."""
 
     def __post_init__(self) -> None:
         if not self.sources:
