@@ -129,6 +129,23 @@ def test_a_run_holds_its_logs_its_checkpoints_and_all_that_using_it_needs():
     assert files == {"model.safetensors", "optimizer.safetensors", "state.json", "MANIFEST.json"}
 
 
+def test_a_path_may_hold_an_at_sign():
+    folder = Path("me@home")
+    folder.mkdir()
+    Path("small.yaml").rename(folder / "small.yaml")
+    run = str(folder / "run")
+    train(str(folder / "small.yaml"), "--run", run)
+    train(run, "training.length.steps=6", "rhythm.keep=8", "--resume")
+    assert setting(run, "rhythm.keep") == 8
+
+
+def test_weights_alone_and_the_whole_state_are_not_both_taken_over(capsys):
+    train("small.yaml", "--run", "first")
+    train("first@3", "--run", "second", "--resume", "--from", "first", code=Exit.USAGE)
+    assert "--from first" in capsys.readouterr().err
+    assert [path.name for path in Path("runs").iterdir()] == ["first"]
+
+
 def test_a_dry_run_prints_the_plan_and_touches_nothing(capsys):
     train("octo/base", "training.length={steps: 50}", "schedule.warmup={steps: 20}", "--dry-run")
     plan = capsys.readouterr().out

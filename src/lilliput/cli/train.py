@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -47,11 +48,11 @@ def _plan(recipe: str, overrides: list[str]) -> int:
 
 def _take(recipe: str, name: str | None, resume: bool) -> Run:
     """The run to write to, with its lock."""
+    parent, at, _ = ("", "", "") if Path(recipe).exists() else recipe.rpartition("@")
     if not resume:
-        if "@" in recipe:
+        if at:
             raise LilliputError(f"`{recipe}` names a checkpoint", "go on from it with `--run NEW --resume`", Exit.USAGE)
         return Run.begin(name, default=default_name(recipe))
-    parent, at, _ = recipe.rpartition("@")
     if at:
         if name is None or name == parent:
             cause = "a run is never taken back in place"

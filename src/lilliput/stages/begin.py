@@ -81,6 +81,9 @@ def _origin(run: Run, word: str, weights: str | None) -> tuple[Run | None, Paren
     if not run.is_new:
         return run, None
     if "@" in word and not Path(word).exists():
+        if weights is not None:
+            cause = f"`--from {weights}` takes weights alone, and `{word}` goes on from the whole state"
+            raise LilliputError(cause, "give one of the two", Exit.USAGE)
         origin, path = resolve(word)
         return origin, _parent(origin, path, "resume")
     if weights is None:
@@ -138,7 +141,7 @@ def _change_notes(changes: Sequence[Difference]) -> list[str]:
 
 def _names(word: str, run: Run) -> bool:
     """True if `word` is the run itself, by name, path or `run@step`."""
-    name = word.rpartition("@")[0] if "@" in word else word
+    name = word.rpartition("@")[0] if "@" in word and not Path(word).exists() else word
     return name in (run.name, str(run.path)) or Path(name).absolute() == run.path.absolute()
 
 
