@@ -43,3 +43,12 @@ def test_on_a_terminal_a_bar_shows_progress_loss_and_speed(monkeypatch: pytest.M
     assert "loss 3.2500" in shown and "1,234 tok/s" in shown and "eta" in shown
     assert "[bold]upon" in shown and "\x1b[31m" not in shown, "a text of the model's is never markup"
     assert "finished at step 100/100" in shown
+
+
+def test_a_sample_keeps_its_step_above_a_bar_that_is_drawn_again(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    progress.show(EVENTS)
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
+    assert "step 50 Once [bold]upon" in shown, "in one piece: no control byte erases the step before its text is there"

@@ -59,3 +59,20 @@ def test_a_forked_child_ends_by_the_first_signal():
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 143
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pseudo-terminals are POSIX")
+def test_the_first_signal_is_answered_on_a_terminal():
+    import pty
+
+    body = (
+        "import os, signal; from lilliput.runs import stop; stop.install();"
+        "os.kill(os.getpid(), signal.SIGINT); print(stop.requested().name)"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    ours, theirs = pty.openpty()
+    done = subprocess.run([sys.executable, "-c", body], env=environment, stderr=theirs, stdout=subprocess.PIPE)
+    os.close(theirs)
+    assert b"a second time ends at once" in os.read(ours, 1000)
+    os.close(ours)
+    assert done.stdout.split() == [b"INTERRUPTED"]

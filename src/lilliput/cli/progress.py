@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from lilliput.cli.terminal import printable, say
 from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line, perplexity, stamped
@@ -62,8 +63,9 @@ def _bar(events: Iterable[Event]) -> Finished | None:
                 text = f"loss {event.loss:.4f} ppl {perplexity(event.loss):.2f}{rate}"
                 bar.update(task, completed=event.step, total=event.total, description=text)
             elif isinstance(event, Sampled):
-                console.print(f"  [dim]step {event.step}[/dim] ", end="")
-                console.print(printable(event.prompt + event.text), markup=False, style="italic")
+                # One print: the bar would be drawn over a line that is left open.
+                said = printable(event.prompt + event.text)
+                console.print(Text.assemble((f"step {event.step} ", "dim"), (said, "italic")))
             else:
                 console.print(printable(line(event)), markup=False)
             last = event if isinstance(event, Finished) else last

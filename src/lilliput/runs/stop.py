@@ -46,3 +46,5 @@ def _handle(number: int, _: FrameType | None) -> None:
             os.write(sys.stderr.fileno(), b"\x1b[?25h\n")  # a progress bar may have hidden the cursor
         os._exit(128 + number)
     _requested = CODES[signal.Signals(number)]
+    if sys.stderr is not None and sys.stderr.isatty():  # over the line of a progress bar, which is drawn again below
+        os.write(sys.stderr.fileno(), b"\r\x1b[Kstopping as soon as all is saved; a second time ends at once\n")
