@@ -1,4 +1,5 @@
 import json
+import re
 
 import pytest
 
@@ -12,6 +13,8 @@ from lilliput.runs.run import Run
 def run(tmp_path, monkeypatch):
     monkeypatch.setenv("LILLIPUT_RUNS", str(tmp_path / "runs"))
     run = Run.begin("lab-verdict")
+    durable.make_dir(run.tokenizer)
+    durable.write_new(run.tokenizer / "tokenizer.json", b"{}")
     run.write_config({"seed": 1})
     run.write_manifest()
     run.metrics.write({"kind": "step", "step": 1, "loss": 2.5})
@@ -51,6 +54,14 @@ def test_one_run_is_shown_with_what_made_it(capsys, run):
     assert found["status"] == "finished" and found["exit"]["code"] == 0
     assert found["made"]["run"] == run.id and found["made"]["versions"]["python"]
     assert run.id in lilliput(capsys, "show", str(run.path))[1]
+
+
+def test_times_are_dates_and_a_loss_has_four_decimals(capsys, run):
+    _, out, _ = lilliput(capsys, "show", "lab-verdict")
+    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert shown["loss"] == "2.5000"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", shown["created"])
+    assert shown["exit"].endswith(f"time {shown['created'][:10]} {shown['exit'][-5:]}")
 
 
 def test_a_missing_run_is_an_error_that_names_those_there(capsys):

@@ -12,6 +12,8 @@ def run(tmp_path):
     run = Run.begin(str(tmp_path / "a"))
     run.write_config({"seed": 1})
     run.write_manifest()
+    durable.make_dir(run.tokenizer)
+    durable.write_new(run.tokenizer / "tokenizer.json", b"{}")
     for step in range(1, 7):
         run.metrics.write({"kind": "step", "step": step})
     run.metrics.write({"kind": "validation", "step": 6})
@@ -39,6 +41,7 @@ HARMS = {
     "step 6 follows step 6": twice,
     "line 8": lambda run: run.metrics.path.write_bytes(run.metrics.path.read_bytes() + b"nonsense\n"),
     "samples.jsonl": lambda run: run.samples.path.write_bytes(b"nonsense\n"),
+    "tokenizer": lambda run: durable.remove_tree(run.tokenizer),
     "another run": lambda run: run.write_manifest(),
 }
 

@@ -53,8 +53,11 @@ def show(run: Word, json: Json = False) -> None:
     if json:
         say_json(found)
         return
-    for name, value in found.items():
-        say(f"{name:<12}{_line(value)}")
+    del found["made"]
+    found |= {"loss": _decimals(found["loss"]), "created": _day(found["created"])}
+    for name, value in {**opened.facts, **found}.items():
+        if value not in ("", None):
+            say(f"{name:<12}{_line(value)}")
 
 
 @app.command()
@@ -84,7 +87,8 @@ def _day(moment: float | None) -> str:
 
 def _line(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_line(entry)}" for name, entry in value.items() if entry is not None)
+        known = {**value, **({"time": _day(value["time"])} if "time" in value else {})}
+        return ", ".join(f"{name} {_line(entry)}" for name, entry in known.items() if entry not in ("", None))
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else str(value)

@@ -19,6 +19,8 @@ def _findings(run: Run) -> Iterator[str]:
             read_json(path)
         except LilliputError as error:
             yield error.cause
+    if not run.tokenizer.is_dir() or not any(run.tokenizer.iterdir()):
+        yield f"{run.tokenizer}: no tokenizer"
     for _, path in checkpoints.listing(run.checkpoints):
         try:
             if checkpoints.verify(path).get("run") != run.id:
