@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.cli import main
+from lilliput.config.errors import Exit
 
 
 def test_a_recipe_that_can_be_run_is_said_to_be_and_printed_whole(capsys: pytest.CaptureFixture[str]):
@@ -34,3 +35,16 @@ def test_a_key_is_explained_and_a_mistaken_one_named(capsys: pytest.CaptureFixtu
     assert "training.batch_size\n  Sequences per update." in text and "may be: a whole number" in text
     assert main(["config", "explain", "batch_sise"]) == 2
     assert "did you mean training.batch_size?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("sample_every=3", "did you mean rhythm.sample_every?"),
+        ("training.threads=100000", "<= 1024"),
+        ("seed=9223372036854775808", "seed: 9223372036854775808 is not possible"),
+    ],
+)
+def test_a_key_without_its_section_and_numbers_no_machine_takes_are_refused(word, said, capsys):
+    assert main(["config", "check", "tour", word]) == Exit.RECIPE
+    assert said in capsys.readouterr().err

@@ -1,7 +1,7 @@
 """What is wrong with a recipe, one line per problem: the full key, what was found, and what it may be."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -48,11 +48,17 @@ def _field(at: Place, member: type, tree: Any, path: tuple[int | str, ...], prob
     below = f"{key}.{name}" if key else name
     if name not in known:
         kind = f" with {at.tag} {tree[at.tag]}" if at.tag else ""
-        yield f"{below}: no such key{kind}{did_you_mean(name, known)}"
+        yield f"{below}: no such key{kind}{did_you_mean(name, known) or _one_floor_down(name, known)}"
     elif name not in tree:
         yield f"{below}: missing; it may be {may_be(place_of(known[name]))}"
     else:
         yield from _lines(place_of(known[name]), tree[name], path[1:], problem, below)
+
+
+def _one_floor_down(name: str, known: Mapping[str, Any]) -> str:
+    """`; did you mean section.name?` where one of the sections has a key of that name."""
+    sections = [key for key, field in known.items() if any(name in fields(one) for one in place_of(field).members)]
+    return f"; did you mean {sections[0]}.{name}?" if sections else ""
 
 
 def _misfit(at: Place, tree: Any, problem: Any, key: str) -> Iterator[str]:

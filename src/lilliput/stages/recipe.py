@@ -65,8 +65,9 @@ def find_recipe(word: str) -> Path:
     if word in NAMED or word.endswith(TEXT_ENDINGS):
         action = f"a recipe comes first: `lilliput train lab/shakespeare data.sources={word}`"
         raise LilliputError(f"`{word}` is text to train on, not a recipe", action, Exit.USAGE)
-    near = ", ".join(f"`{name}`" for name in difflib.get_close_matches(word, names(), n=3, cutoff=0.4) or names())
-    action = f"did you mean {near}? a path to your own ends in .yaml; `lilliput runs list` shows runs"
+    near = ", ".join(f"`{name}`" for name in difflib.get_close_matches(word, names(), n=3, cutoff=0.4))
+    guess = f"did you mean {near}?" if near else f"it may be {', '.join(names())};"
+    action = f"{guess} a path to your own ends in .yaml; `lilliput runs list` shows runs"
     raise LilliputError(f"there is no recipe `{word}`", action, Exit.MISSING)
 
 

@@ -1,7 +1,7 @@
 """Settings of training: how long, on what shape of batch, and with which means of the machine."""
 
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -58,7 +58,7 @@ class TrainingConfig:
     """Format of the model's weights and activations; updates always act on fp32. `auto` takes the faster safe one."""
     device: Semantic[Literal["auto", "cpu", "cuda", "mps"]] = "auto"
     """Where the model trains; `auto` takes an accelerator where there is one."""
-    threads: Semantic[int | Literal["auto"]] = "auto"
+    threads: Semantic[Annotated[int, Field(gt=0, le=1024)] | Literal["auto"]] = "auto"
     """CPU threads of one operation; the sums of one thread and of two differ in their last bits."""
     deterministic: Semantic[bool] = False
     """Refuse operations whose result changes from run to run; on the CPU there is nothing to refuse."""
