@@ -100,6 +100,7 @@ def test_a_text_column_is_kept_with_an_added_corpus(capsys, tmp_path):
         (("add", "mine", "empty.txt"), Exit.CONTENT),
         (("add", "mine", "a.txt", "--text-column", "x"), Exit.RECIPE),
         (("stats", "verdct"), Exit.RECIPE),
+        (("stats", "empty.txt"), Exit.CONTENT),
         (("stats", "tiny", "--split", "random"), Exit.RECIPE),
         (("get", "wikitext-2"), Exit.UNAVAILABLE),
     ],

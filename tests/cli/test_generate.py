@@ -106,6 +106,7 @@ def test_an_overlong_prompt_is_read_from_its_tail_with_a_notice(capsys):
         (["--num-samples", "0"], 2, "num-samples"),
         (["--prompt-file", "absent.txt"], 66, "absent.txt"),
         (["--output-file", "absent/folder.txt", "--max-tokens", "1"], 66, "absent"),
+        (["--output-file", ".", "--max-tokens", "1"], 73, "is a folder"),
         (["--temprature", "1"], 2, "--temperature"),
     ],
 )

@@ -77,7 +77,7 @@ def _help() -> str:
         [
             "Usage: lilliput COMMAND [WORDS]...",
             "",
-            "A laboratory for small language models: from text to a trained, measured, served model.",
+            "A laboratory for small language models: from text to a trained, measured model.",
             "",
             "Commands, in the order of a model's life:",
             *lines,

@@ -13,7 +13,7 @@ app = group("Check a recipe, explain a key.", example="lilliput config explain o
 @app.command()
 def check(
     recipe: Annotated[str, typer.Argument(help="a recipe's name, or a path ending in .yaml")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE")] = None,
     json: Annotated[bool, typer.Option("--json", help="print the resolved recipe")] = False,
 ) -> None:
     """Validate a recipe and name every problem at once.

@@ -7,6 +7,7 @@ import typer
 
 from lilliput.cli.parsing import group
 from lilliput.cli.terminal import note, say, say_json, say_table
+from lilliput.config.errors import Exit, LilliputError
 
 app = group("Text to train on: known sets, and your own.", example="lilliput corpus stats verdict")
 
@@ -92,6 +93,8 @@ def stats(
     found = statistics(source, division, reading, tokenizer) if tokenizer else measure(source, division, reading)
     train = found.parts.get("train")
     windows = sequences(train, context_length) if train and tokenizer else None
+    if not found.total.bytes:
+        raise LilliputError(f"{found.provenance} holds no text", "name files with text", Exit.CONTENT)
     if json:
         say_json({**asdict(found), "training_sequences": windows})
         return

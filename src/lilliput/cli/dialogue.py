@@ -42,9 +42,9 @@ VALUES = {
 
 HELP = """\
 /temp V  temperature     /topk N  top-k, 0 = off     /topp V  top-p, 1 = off
-/max N   tokens          /rep V   penalty, 1 = off   /seed N  next seed; it goes up by one with each text
+/max N   tokens          /rep V   penalty, 1 = off   /seed N  next seed, then +1
 /greedy  most likely     /sample  draw again         /stats   settings and speed
-/help    this            /quit    leave (also /exit, /q, Ctrl-D); Ctrl-C stops a text"""
+/help    this            /quit    leave (/exit, /q, Ctrl-D); Ctrl-C stops a text"""
 
 
 def converse(opened: "Opened", sampling: "SamplingConfig", check: Check) -> None:

@@ -158,6 +158,8 @@ def _save(path: Path, text: str) -> None:
 
     if not path.parent.is_dir():
         raise LilliputError(f"{path.parent}: no such folder", "make it, or name another --output-file", Exit.MISSING)
+    if path.is_dir():
+        raise LilliputError(f"{path}: is a folder", "name a file as --output-file", Exit.EXISTS)
     replace(path, text.encode("utf-8", "backslashreplace"))
 
 

@@ -38,7 +38,7 @@ def list_presets(json: Json = False) -> None:
 @app.command()
 def show(
     name: Annotated[str, typer.Argument(help="a preset, such as lab/nano")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="as in a recipe")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="as in a recipe")] = None,
     vocabulary: Annotated[int | None, typer.Option(min=1, help="tokens to count with; default: the nominal")] = None,
     json: Json = False,
 ) -> None:

@@ -17,7 +17,7 @@ from lilliput.runs.run import Run, default_name
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name or path; with --resume a run will do.")],
-    overrides: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings that win.")] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that win.")] = None,
     run: Annotated[str | None, typer.Option(help="Name or path of the run; by default the recipe's name.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run; start it if there is none.")] = False,
     weights: Annotated[

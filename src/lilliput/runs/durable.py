@@ -48,6 +48,8 @@ def explain(error: OSError) -> LilliputError:
         return LilliputError(cause, "free some space and resume; everything committed is intact", Exit.DISK_FULL)
     if isinstance(error, FileNotFoundError):
         return LilliputError(cause, "check the path", Exit.MISSING)
+    if isinstance(error, IsADirectoryError | NotADirectoryError):
+        return LilliputError(cause, "name a file where a file is wanted, a folder where a folder is", Exit.IO)
     return LilliputError(cause, "check the disk and the permissions, then resume", Exit.IO)
 
 
