@@ -77,7 +77,7 @@ class Journal:
         names = ["loss", "grad_norm", *(f"aux.{n}" for n in steps[0].aux), *(f"monitor.{n}" for n in steps[0].monitors)]
         stacked = torch.stack(
             [
-                torch.stack([v.detach().double() for v in (s.loss, s.grad_norm, *s.aux.values(), *s.monitors.values())])
+                torch.stack([v.detach().float() for v in (s.loss, s.grad_norm, *s.aux.values(), *s.monitors.values())])
                 for s in steps
             ]
         ).tolist()
