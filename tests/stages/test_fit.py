@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lilliput.evals.run import Report, report
+from lilliput.evals.score import Tally
 from lilliput.optim.schedules import multiplier
 from lilliput.runs import metrics
 from lilliput.runs.run import Run
@@ -155,6 +158,17 @@ def test_training_ends_when_validation_stops_improving(train):
     losses = {event.step: event.loss for event in told if isinstance(event, Validated)}
     assert losses[2] > losses[4] > losses[6]  # by less than what counts as an improvement
     assert (told[-1].reason, told[-1].step) == ("early_stop", 6)
+
+
+def test_falls_too_small_to_count_add_up_to_one_that_does(train, monkeypatch):
+    losses = iter([5.0, 4.6, 4.2, 3.8, 3.4, 3.4])  # each second one is below the last that counted by over 0.5
+
+    def evaluated(*_given: object, **_options: object) -> Report:
+        return report(Tally(*np.array([[next(losses)], [1.0], [1.0], [0.0], [0.0]])), 0.0)
+
+    monkeypatch.setattr(fit, "evaluate", evaluated)
+    _, told = train("rhythm.early_stop={patience: 2, min_delta: 0.5}", "rhythm.validate_every=2")
+    assert told[-1].reason == "length"
 
 
 def test_training_ends_at_a_loss_that_was_asked_for(train):

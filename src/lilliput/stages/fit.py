@@ -148,9 +148,12 @@ def _validate(job: Job, progress: Progress) -> Iterator[Event]:
         for name, batches in job.validation.items()
     }
     first = next(iter(reports.values())).loss.value
-    improved = progress.best is None or first < progress.best
     delta = job.rhythm.early_stop.min_delta if job.rhythm.early_stop else 0.0
-    progress.stale = 0 if progress.best is None or first < progress.best - delta else progress.stale + 1
+    if progress.bar is None or first < progress.bar - delta:
+        progress.bar, progress.stale = first, 0
+    else:
+        progress.stale += 1
+    improved = progress.best is None or first < progress.best
     if improved:
         progress.best, progress.best_step = first, progress.step
     if job.rhythm.early_stop and progress.stale >= job.rhythm.early_stop.patience and progress.ended is None:

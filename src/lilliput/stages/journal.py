@@ -26,8 +26,10 @@ class Progress:
     bytes_seen: int = 0
     best: float | None = None
     best_step: int | None = None
+    bar: float | None = None
+    """The last loss whose fall counted as one for early stopping: small falls add up to one that counts."""
     stale: int = 0
-    """Validations since the best one, for early stopping."""
+    """Validations since then."""
     open: list[Effect] = field(default_factory=list)
     """Effects of `step` that were due and are not done."""
     ended: str | None = None
