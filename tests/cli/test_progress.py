@@ -17,6 +17,11 @@ EVENTS = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def modern(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
@@ -52,3 +57,20 @@ def test_a_sample_keeps_its_step_above_a_bar_that_is_drawn_again(monkeypatch: py
     progress.show(EVENTS)
     shown = re.sub(r"\x1b\[[0-9;]*m", "", terminal.getvalue())
     assert "step 50 Once [bold]upon" in shown, "in one piece: no control byte erases the step before its text is there"
+
+
+def test_the_bar_of_a_long_fast_run_shows_its_eta_in_80_columns(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    progress.show([Stepped(123456, 1000000, 0.5, 11.25, 1.5, 1e-3, 0.7, {"tokens_per_s": 1234567.0})])
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).split("\r")
+    assert any("123456/1000000 eta -:--:--" in row for row in shown)
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "dumb")
+    progress.show(EVENTS[1:])
+    assert "step 50/100" in terminal.getvalue() and "\x1b" not in terminal.getvalue()

@@ -1,11 +1,12 @@
 """Events as a person sees them: a bar on a terminal, time-stamped lines elsewhere."""
 
+import os
 import sys
 import textwrap
 from collections.abc import Iterable
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from lilliput.cli.terminal import printable, say
@@ -14,7 +15,8 @@ from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line
 
 def show(events: Iterable[Event]) -> Finished | None:
     """Print events to stderr as they come; return the one that says how training ended."""
-    return _bar(events) if sys.stderr.isatty() else _lines(events)
+    can_draw = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    return _bar(events) if can_draw else _lines(events)
 
 
 def _lines(events: Iterable[Event]) -> Finished | None:
@@ -44,7 +46,6 @@ def _bar(events: Iterable[Event]) -> Finished | None:
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeElapsedColumn(),
         TextColumn("eta"),
         TimeRemainingColumn(),
     ]
