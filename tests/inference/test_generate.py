@@ -119,6 +119,21 @@ def test_begin_is_never_chosen_though_its_logit_is_highest(model):
     assert texts(model, ["x"], greedy=True, max_tokens=1)[0][0] != TOKENIZER.begin
 
 
+def test_a_penalty_does_not_keep_a_text_from_ending_where_begin_and_end_are_one_id(model):
+    class OneId(ByteTokenizer):
+        begin = END
+
+    def head(features):
+        logits = torch.zeros(features.shape[0], 256)
+        logits[:, END], logits[:, 97] = 4.0, 3.0
+        return logits
+
+    model.head.forward = head
+    config = SamplingConfig(greedy=True, repetition_penalty=2.0, max_tokens=5)
+    [completion] = generate(model, OneId(), ["x"], config)
+    assert (completion.text, completion.reason) == ("", "end")
+
+
 def test_a_penalty_keeps_a_greedy_model_from_saying_the_same_token_again(model):
     model.head.forward = lambda features: torch.linspace(1, 0, 256).expand(features.shape[0], 256)
     assert len(set(texts(model, ["x"], greedy=True, max_tokens=40, repetition_penalty=100.0)[0])) == 40

@@ -190,7 +190,7 @@ def _next_tokens(reading: _Reading, config: SamplingConfig) -> list[int]:
     if config.repetition_penalty != 1:
         seen = torch.zeros(logits.shape, dtype=torch.bool)
         for i, row in enumerate(rows):
-            seen[i, row.ids] = True
+            seen[i, row.ids[1:]] = True  # not begin: where it is end too, texts would go on for ever
         logits = penalise(logits, seen.to(logits.device), config.repetition_penalty)
     uniforms = torch.tensor([uniform(config.seed, row.sample, row.written) for row in rows], dtype=torch.float64)
     return choose(logits, config, uniforms).tolist()
