@@ -100,3 +100,11 @@ def test_a_run_of_one_update_has_a_rate():
 def test_a_value_that_would_be_unused_or_impossible_is_refused(tree):
     with pytest.raises(ValidationError):
         TypeAdapter(ScheduleConfig).validate_json(json.dumps(tree))
+
+
+@pytest.mark.parametrize("percent", range(1, 101))
+def test_a_share_of_a_run_is_its_whole_number_of_updates(percent):
+    config = ConstantConfig(warmup=WarmupConfig(share=percent / 100))
+    assert warmup_steps(config, 100) == percent
+    halved = ConstantConfig(warmup=WarmupConfig(steps=0), stages=(StageConfig(until=percent / 100, factor=0.5),))
+    assert sum(multiplier(halved, step, 100) == 0.5 for step in range(1, 101)) == percent

@@ -92,7 +92,7 @@ ScheduleConfig = Annotated[
 def warmup_steps(config: ScheduleConfig, total: int) -> int:
     """Updates of warm-up in a run of `total`; the last of them has the peak rate."""
     warmup = AUTO_WARMUP if config.warmup == "auto" else config.warmup
-    share = total if warmup.share is None else int(warmup.share * total)
+    share = total if warmup.share is None else _updates(warmup.share, total)
     return min(total, share if warmup.steps is None else min(warmup.steps, share))
 
 
@@ -103,7 +103,12 @@ def multiplier(config: ScheduleConfig, step: int, total: int) -> float:
     """
     warmup = warmup_steps(config, total)
     factor = step / warmup if step <= warmup else _shape(config, step - 1, warmup, total)
-    return factor * next((stage.factor for stage in config.stages if step <= stage.until * total), 1.0)
+    return factor * next((stage.factor for stage in config.stages if step <= _updates(stage.until, total)), 1.0)
+
+
+def _updates(share: float, total: int) -> int:
+    """Whole updates in a share of a run; 0.29 of 100 are 29, though a float's product is a little less."""
+    return int(share * total + 1e-6)
 
 
 def _shape(config: ScheduleConfig, done: int, warmup: int, total: int) -> float:
