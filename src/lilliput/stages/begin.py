@@ -24,7 +24,7 @@ from lilliput.training import calibration, parallel
 from lilliput.training.precision import check
 
 AUTO = ("device", "micro_batch_size", "precision", "threads")
-"""Training settings that are resolved once per run and kept in its configuration."""
+"""Training settings whose `auto`, in a recipe that resumes a run, means what the run has."""
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,7 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
 
 
 def _due_effects(job: Job, progress: Progress) -> list[Effect]:
-    """What this step asks for beside its update; the last step asks for all."""
+    """What this step asks for beside its update; the last step asks for all, unless it is a validation that ends it."""
     wanted: list[tuple[Effect, int]] = [("sample", job.rhythm.sample_every)]
     if job.validation:
         wanted.insert(0, ("validate", job.rhythm.validate_every))
