@@ -110,7 +110,7 @@ def _job(run: Run, parts: Parts, loader: Loader) -> Job:
     recipe, model = parts.recipe, parts.model
     meter = Meter(
         parts.device,
-        flops_per_token=model.flops_per_token(recipe.training.context_length),
+        flops_per_token=model.flops_per_token(parts.batches.packings[0].width),
         peak=calibration.peak(parts.device, parts.precision),
         waited=lambda: loader.waited,
     )
