@@ -10,7 +10,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from lilliput.cli.terminal import printable, say
-from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line, perplexity, stamped
+from lilliput.evals.score import perplexity
+from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line, stamped
 
 
 def show(events: Iterable[Event]) -> Finished | None:

@@ -1,10 +1,11 @@
 """What a stage tells its caller while it works, and the one line of text that each event is."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from lilliput.evals.score import perplexity
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,6 @@ class Finished:
 
 
 Event = Told | Prepared | Stepped | Validated | Sampled | Saved | Noted | Warned | Finished
-
-
-def perplexity(loss: float) -> float:
-    """exp(loss), infinite where it overflows."""
-    return math.exp(loss) if loss < 700 else math.inf
 
 
 def gigabytes(count: float) -> str:

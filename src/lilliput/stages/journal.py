@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from lilliput.config.errors import LilliputError
+from lilliput.evals.score import bits
 from lilliput.runs.metrics import MetricsLog
 from lilliput.stages.events import Stepped
 from lilliput.training.loop import Step
@@ -121,5 +122,5 @@ class Journal:
 
 
 def bits_per_byte(nats: float, count: int) -> float:
-    """Bits per byte of text; NaN where no byte was counted."""
-    return nats / math.log(2) / count if count else math.nan
+    """NaN where no byte was counted."""
+    return bits(nats) / count if count else math.nan
