@@ -47,8 +47,8 @@ def test_minutes_without_a_rate_are_a_fault_of_the_caller():
         ({"length": {"steps": 1, "minutes": 1.0}}, "steps and minutes"),
         ({"length": {"steps": 0}}, "greater than or equal to 1"),
         ({"batch_size": 4, "micro_batch_size": 8}, "at most batch_size"),
-        ({"micro_batch_size": 0}, "at least 1"),
-        ({"threads": 0}, "at least 1"),
+        ({"micro_batch_size": 0}, "greater than or equal to 1"),
+        ({"threads": 0}, "greater than or equal to 1"),
         ({"precision": "fp8"}, "fp16"),
     ],
 )

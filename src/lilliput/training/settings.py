@@ -52,13 +52,13 @@ class TrainingConfig:
     """Tokens per training sequence."""
     batch_size: Semantic[int] = Field(default=16, ge=1)
     """Sequences per update."""
-    micro_batch_size: Semantic[int | Literal["auto"]] = Field(default="auto")
+    micro_batch_size: Semantic[Annotated[int, Field(ge=1)] | Literal["auto"]] = "auto"
     """Sequences per forward and backward pass; what does not fit at once is accumulated in fp32. `auto` measures."""
     precision: Semantic[Literal["auto", "fp32", "bf16", "fp16"]] = "auto"
     """Format of the model's weights and activations; updates always act on fp32. `auto` takes the faster safe one."""
     device: Semantic[Literal["auto", "cpu", "cuda", "mps"]] = "auto"
     """Where the model trains; `auto` takes an accelerator where there is one."""
-    threads: Semantic[Annotated[int, Field(gt=0, le=1024)] | Literal["auto"]] = "auto"
+    threads: Semantic[Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]] = "auto"
     """CPU threads of one operation; the sums of one thread and of two differ in their last bits."""
     deterministic: Semantic[bool] = False
     """Refuse operations whose result changes from run to run; on the CPU there is nothing to refuse."""
@@ -75,10 +75,6 @@ class TrainingConfig:
         return Means(self.threads, self.precision, self.micro_batch_size)
 
     def __post_init__(self) -> None:
-        for name in ("micro_batch_size", "threads"):
-            value = getattr(self, name)
-            if value != "auto" and value < 1:
-                raise ValueError(f"{name}: must be at least 1, or auto")
         if self.micro_batch_size != "auto" and self.micro_batch_size > self.batch_size:
             raise ValueError(f"micro_batch_size: must be at most batch_size, which is {self.batch_size}")
 
