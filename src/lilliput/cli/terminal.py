@@ -46,11 +46,6 @@ def _cell(entry: str | int | float | None) -> str:
     return printable(entry) if isinstance(entry, str) else "" if entry is None else f"{entry:,}"
 
 
-def is_terminal() -> bool:
-    """Whether a person watches stderr, where progress is drawn."""
-    return sys.stderr.isatty()
-
-
 def _write(stream: Any, text: str) -> None:
     # An encoding that lacks a character gets its escape instead of a crash.
     encoding = stream.encoding or "utf-8"
