@@ -5,13 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
+BENCHES := $(filter-out __init__ ratio,$(patsubst bench/%.py,%,$(sort $(wildcard bench/*.py))))
 STAMP := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' -)
 
-.PHONY: help demo test check fix docs setup-demo setup-dev
+.PHONY: help demo test faults bench check fix docs setup-demo setup-dev
 
 help:
 	@echo "make demo    install, then train a small model and let it write (lilliput tour)"
 	@echo "make test    install, then run the default tests"
+	@echo "make faults  hundreds of kills and every durable call, an hour and more"
+	@echo "make bench   speed and memory beside others, as ratios; wants an otherwise idle machine"
 	@echo "make check   lint, format and types"
 	@echo "make fix     repair what the linter can"
 	@echo "make docs    write the generated pages anew"
@@ -21,6 +24,12 @@ demo: setup-demo
 
 test: setup-dev
 	$(BIN)/python -m pytest -n 2
+
+faults: setup-dev
+	$(BIN)/python -m pytest -n 2 -m slow tests/faults
+
+bench: setup-dev
+	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -28,6 +28,10 @@ OTHERWISE: dict[str, dict[str, Any]] = {
     "modern": {"tied": False, "rope_theta": 500.0},
 }
 """Changes with which each family keeps its promises too."""
+ROUTED = ("mixtral", "gpt_oss", "hnet_bit")
+"""Families that gather tokens before their products, whose last bits depend on the number of rows."""
+MEASURED = ("hnet_bit",)
+"""Families whose shapes, and so whose graph, depend on the text."""
 
 
 def family_name(kind: type) -> str:
@@ -74,12 +78,14 @@ def loss(model, tokens):
     return token_nats(model.head, out.features, targets, torch.ones_like(targets, dtype=torch.bool)).mean()
 
 
-def test_a_later_token_never_changes_an_earlier_prediction(model):
+def test_a_later_token_never_changes_an_earlier_prediction(config, model):
     tokens = draw(2, 40)
     changed = tokens.clone()
     changed[:, 25] = (changed[:, 25] + 1) % VOCAB
+    is_routed = config.family in ROUTED
+    model = model.double() if is_routed else model
     before, after = logits(model, tokens), logits(model, changed)
-    assert torch.equal(before[:, :25], after[:, :25])
+    torch.testing.assert_close(after[:, :25], before[:, :25], rtol=0, atol=1e-12 if is_routed else 0)
     assert not torch.equal(before[:, 25:], after[:, 25:])
 
 
@@ -224,7 +230,9 @@ def test_activations_computed_again_give_the_same_gradients(config):
     assert all(torch.equal(kept, recomputed) for kept, recomputed in zip(*gradients, strict=True))
 
 
-def test_it_compiles_to_one_graph(model):
+def test_it_compiles_to_one_graph(config, model):
+    if config.family in MEASURED:
+        pytest.skip("how long its inner sequences are is known only once the text has been read")
     tokens, documents = draw(2, 12), torch.tensor([[0] * 12, [0] * 5 + [1] * 7], dtype=torch.int32)
     compiled = torch.compile(logits, backend="eager", fullgraph=True)
     expected = logits(model, tokens, documents=documents)

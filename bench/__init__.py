@@ -1,0 +1,1 @@
+"""Side-by-side benchmarks: one command per figure, alternating runs, ratios with their spread."""
