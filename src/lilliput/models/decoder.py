@@ -1,0 +1,111 @@
+"""The frame of decoders with RMS norms and rotary positions: embedding, blocks, last norm, head, hub names."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lilliput.models.contract import LanguageModel, Output, refuse_length
+from lilliput.nn.attention import Sight
+from lilliput.nn.rope import Rotation, rotation
+from lilliput.nn.state import KVCache, State
+
+# Shapes: B batch, T time, D dim, V vocab
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward, each on a normed copy of the stream that it adds to."""
+
+    def __init__(self, attention: nn.Module, feed_forward: nn.Module, dim: int, eps: float) -> None:
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(dim, eps)
+        self.attention = attention
+        self.feed_forward_norm = nn.RMSNorm(dim, eps)
+        self.feed_forward = feed_forward
+
+    def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
+        x = x + self.attention(self.attention_norm(x), sight, turn)
+        return x + self.feed_forward(self.feed_forward_norm(x))  # type: ignore[no-any-return]
+
+
+class Decoder(LanguageModel):
+    """Its settings have `dim`, `num_layers`, `num_heads`, `norm_eps`, `rope_theta`, `max_positions` and `tied`."""
+
+    head: nn.Linear
+
+    def __init__(self, config: Any, vocab_size: int, blocks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.config, self.vocab_size = config, vocab_size
+        self.embed = nn.Embedding(vocab_size, config.dim)
+        self.blocks = nn.ModuleList(blocks)
+        self.norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.head = nn.Linear(config.dim, vocab_size, bias=False)
+        if config.tied:
+            self.head.weight = self.embed.weight
+        self._start()
+
+    def _start(self) -> None:
+        """Deviation 0.02, for residual projections over sqrt(2 x layers); biases at zero."""
+        for name, parameter in self.named_parameters():
+            if name.endswith("bias"):
+                nn.init.zeros_(parameter)
+            elif parameter.ndim > 1:
+                residual = name.endswith(("out.weight", "down.weight"))
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * self.config.num_layers) if residual else 0.02)
+
+    def forward(self, tokens: Tensor, *, documents: Tensor | None = None, state: State | None = None) -> Output:
+        refuse_length(self.config, tokens.shape[1])
+        sight = Sight(tokens, documents, state if isinstance(state, KVCache) else None)
+        x = self.embed(tokens)  # (B, T, D)
+        turn = self.turn(sight.positions, x.dtype)
+        for block in self.blocks:
+            x = block(x, sight, turn)
+        return Output(self.norm(x), state=state)
+
+    def turn(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
+        """The rotation of tokens at their positions."""
+        return rotation(positions, self.config.dim // self.config.num_heads, self.config.rope_theta, dtype)
+
+    def new_state(self, batch: int, length: int) -> KVCache:
+        refuse_length(self.config, length)
+        return KVCache(self.config.num_layers, batch, length, self.embed.weight.device)
+
+
+# our names -> those that transformers' Llama and its kin share
+HUB_NAMES = {
+    "embed.weight": "model.embed_tokens.weight",
+    "norm.weight": "model.norm.weight",
+    "head.weight": "lm_head.weight",
+}
+HUB_PARTS = {
+    "attention_norm": "input_layernorm",
+    "attention.query": "self_attn.q_proj",
+    "attention.key": "self_attn.k_proj",
+    "attention.value": "self_attn.v_proj",
+    "attention.out": "self_attn.o_proj",
+    "feed_forward_norm": "post_attention_layernorm",
+    "feed_forward.gate": "mlp.gate_proj",
+    "feed_forward.up": "mlp.up_proj",
+    "feed_forward.down": "mlp.down_proj",
+}
+
+
+def to_hub(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our tensors by name under transformers' names."""
+    return {_renamed(name, "blocks.", "model.layers.", HUB_NAMES | HUB_PARTS): tensor for name, tensor in found.items()}
+
+
+def from_hub(found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The inverse of `to_hub`."""
+    names = {theirs: ours for ours, theirs in (HUB_NAMES | HUB_PARTS).items()}
+    return {_renamed(name, "model.layers.", "blocks.", names): tensor for name, tensor in found.items()}
+
+
+def _renamed(name: str, before: str, after: str, names: Mapping[str, str]) -> str:
+    if not name.startswith(before):
+        return names[name]
+    layer, part = name.removeprefix(before).split(".", maxsplit=1)
+    part, kind = part.rsplit(".", maxsplit=1)
+    return f"{after}{layer}.{names[part]}.{kind}"

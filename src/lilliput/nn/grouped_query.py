@@ -1,0 +1,36 @@
+"""Grouped-query attention with rotary positions (arXiv 2305.13245): the four projections around `attend`."""
+
+from torch import Tensor, nn
+
+from lilliput.nn.attention import Sight, attend
+from lilliput.nn.rope import Rotation, rotate
+
+# Shapes: B batch, T time, D dim, H query heads, K key/value heads, E head dim
+
+
+class GroupedQueryAttention(nn.Module):
+    """Query heads that share key/value heads in groups; `window` is what a token sees, None = all before it."""
+
+    def __init__(
+        self,
+        dim: int,
+        num_heads: int,
+        num_kv_heads: int | None,
+        layer: int,
+        *,
+        head_dim: int | None = None,
+        window: int | None = None,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.layer, self.window, self.head_dim = layer, window, head_dim or dim // num_heads
+        asked, held = num_heads * self.head_dim, (num_kv_heads or num_heads) * self.head_dim
+        self.query = nn.Linear(dim, asked, bias=bias)
+        self.key = nn.Linear(dim, held, bias=bias)
+        self.value = nn.Linear(dim, held, bias=bias)
+        self.out = nn.Linear(asked, dim, bias=bias)
+
+    def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
+        q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for p in (self.query, self.key, self.value))
+        y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window)
+        return self.out(y)  # type: ignore[no-any-return]
