@@ -21,7 +21,14 @@ def test_every_preset_is_listed_with_its_counts(capsys):
     assert all(each["total"] == each["embedding"] + each["non_embedding"] for each in found.values())
     _, table = told(capsys, "models", "list")
     assert [line.split()[0] for line in table.out.splitlines()[1:]] == list(PRESETS)
-    assert f"{found['gpt2/124m']['total']:,}" in table.out
+    row = next(line for line in table.out.splitlines() if line.startswith("gpt2/124m"))
+    assert row.split()[2:] == ["124.4", "124.4", "39.4", "85.1", "50,257"]
+    assert "in millions" in table.err
+
+
+def test_the_list_of_presets_fits_a_terminal_of_80_columns(capsys):
+    _, table = told(capsys, "models", "list")
+    assert max(len(line) for line in table.out.splitlines()) <= 80
 
 
 def test_a_models_counts_follow_its_changed_settings(capsys):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lilliput.cli.parsing import group
-from lilliput.cli.terminal import say, say_json, say_table
+from lilliput.cli.terminal import note, say, say_json, say_table
 
 if TYPE_CHECKING:
     from lilliput.models.presets import Summary
@@ -29,10 +29,9 @@ def list_presets(json: Json = False) -> None:
     if json:
         say_json([_facts(one) for one in found])
         return
-    headings = ["name", "family", "total", "active", "embedding", "non-embedding", "vocabulary", "note"]
-    say_table(
-        headings, [[one.name, one.family, *asdict(one.counts).values(), one.vocab_size, one.note] for one in found]
-    )
+    headings = ["name", "family", "total", "active", "embedding", "other", "vocabulary"]
+    say_table(headings, [[one.name, one.family, *_millions(one), one.vocab_size] for one in found])
+    note("parameters in millions; `lilliput models show NAME` has them to the last one, and memory and operations")
 
 
 @app.command()
@@ -61,6 +60,10 @@ def show(
     for dtype, size in found["weight_bytes"].items():
         say(f"  weights in {dtype} {size / 1e6:,.1f} MB")
     say(f"  operations per token, forward {found['flops_per_token']:,}")
+
+
+def _millions(one: "Summary") -> list[float]:
+    return [round(count / 1e6, 1) for count in asdict(one.counts).values()]
 
 
 def _facts(one: "Summary") -> dict[str, Any]:

@@ -73,10 +73,29 @@ def _block(config: LlamaConfig, layer: int) -> Block:
     return Block(attention, SwiGLU(config.dim, config.ffn_dim), config.dim, config.norm_eps)
 
 
+def _dense(name: str, dim: int, num_layers: int, num_heads: int, ffn_dim: int) -> dict[str, Preset]:
+    """TardBot's dense models: every layer sees a window of 1,024 tokens, and the widths make its sizes true."""
+    shape = LlamaConfig(
+        dim=dim,
+        num_layers=num_layers,
+        num_heads=num_heads,
+        ffn_dim=ffn_dim,
+        max_positions=4096,
+        window=1024,
+        tied=True,
+    )
+    return {f"tardbot/{name}": Preset(shape, 32_000, "TardBot, dense")}
+
+
 PRESETS = {
     "octo/base": Preset(
         LlamaConfig(dim=768, num_layers=12, num_heads=12, num_kv_heads=3, ffn_dim=3072, max_positions=4096),
         50_257,
         "Octo's base model",
     ),
+    **_dense("dense_25m", 320, 10, 5, 1088),
+    **_dense("dense_40m", 384, 12, 6, 1472),
+    **_dense("dense_65m", 480, 12, 8, 2240),
+    **_dense("dense_75m", 512, 12, 8, 2496),
+    **_dense("dense_175m", 576, 16, 9, 4864),
 }
