@@ -129,6 +129,48 @@ def test_octo_has_the_values_of_its_two_files():
     }
 
 
+def check_updates(recipe: Recipe, *, context: int, batch: int, micro: int) -> None:
+    training = recipe.training
+    assert (training.context_length, training.batch_size, training.micro_batch_size) == (context, batch, micro)
+
+
+def limits(recipe: Recipe) -> list[int | None]:
+    return [source.max_samples for source in recipe.data.sources]
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("tardbot/")])
+def test_tardbots_recipes_share_the_values_of_its_guide(name):
+    recipe = read_recipe(name)
+    assert recipe.model == PRESETS[name].config
+    folders = ["fineweb", "wikipedia", "stackexchange", "github"]
+    assert labels(recipe) == [f"data/raw/{folder}" for folder in folders]
+    assert (recipe.tokenizer.kind, recipe.tokenizer.size) == ("bpe", 32_000)
+    optim, schedule, rhythm = recipe.optim, recipe.schedule, recipe.rhythm
+    assert (optim.kind, optim.lr, optim.betas, optim.weight_decay, optim.clip) == ("adamw", 6e-4, (0.9, 0.95), 0.1, 1)
+    assert (schedule.kind, schedule.floor) == ("cosine", 0)
+    assert (schedule.warmup.steps, schedule.warmup.share) == (2000, 0.03)
+    assert (recipe.training.length.epochs, recipe.training.precision) == (1, "auto")
+    assert recipe.training.activation_checkpointing
+    assert (recipe.data.workers, recipe.seed) == (4, 42)
+    assert (rhythm.log_every, rhythm.save_each_epoch) == (10, True)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("tardbot/") and "65m" not in name])
+def test_tardbots_updates_are_32_windows_of_4096_tokens_taken_one_by_one(name):
+    recipe = read_recipe(name)
+    check_updates(recipe, context=4096, batch=1 * 32, micro=1)
+    assert limits(recipe) == [20_000] * 4
+    assert (recipe.rhythm.validate_every, recipe.rhythm.save_every, recipe.rhythm.keep) == (500, 1000, 3)
+
+
+def test_tardbots_small_dense_baseline_has_the_values_of_its_command():
+    recipe = read_recipe("tardbot/dense_65m")
+    check_updates(recipe, context=2048, batch=2 * 10, micro=2)
+    assert limits(recipe) == [350, 350, 350, 200]
+    assert (recipe.rhythm.validate_every, recipe.data.split.validation) == (0, 0)
+    assert (recipe.rhythm.save_every, recipe.rhythm.keep) == (300, 5)
+
+
 def test_the_guides_values_can_be_set_by_keys():
     words = [
         *["data.workers=2", "data.prefetch=1", "training.precision=fp16", "training.activation_checkpointing=true"],

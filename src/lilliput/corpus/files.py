@@ -67,7 +67,8 @@ def unreadable(path: Path | str, error: OSError) -> LilliputError:
     """What a person is told when the system refuses a file."""
     reason = (error.strerror or str(error)).lower()
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return LilliputError(f"{shown(path)} does not exist", "check the path", Exit.MISSING)
+        action = "check the path; a recipe's text is chosen by `data.sources=`"
+        return LilliputError(f"{shown(path)} does not exist", action, Exit.MISSING)
     return LilliputError(f"{shown(path)} cannot be read: {reason}", "check the file and its permissions", Exit.IO)
 
 

@@ -225,7 +225,9 @@ def _summary(parts: Parts, total: int) -> Iterator[str]:
     training, shards, count = parts.recipe.training, parts.data.train, counts(parts.model)
     tokens, spelled = sum(shard.num_tokens for shard in shards), sum(shard.bytes for shard in shards)
     held_out = ", ".join(f"{name} {shard.num_tokens:,}" for name, shard in parts.data.validation.items())
-    yield f"{parts.recipe.model.family} with {count.total:,} parameters ({count.non_embedding:,} without embeddings)"
+    active = f", {count.active:,} active for a token" if count.active < count.total else ""
+    size = f"{count.total:,} parameters ({count.non_embedding:,} without embeddings{active})"
+    yield f"{parts.recipe.model.family} with {size}"
     yield f"{tokens:,} training tokens of {spelled:,} bytes, vocabulary {parts.tokenizer.size:,}"
     yield f"validation tokens: {held_out or 'none'}"
     if dropped := parts.data.dropped:
