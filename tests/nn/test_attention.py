@@ -1,60 +1,153 @@
+from functools import cache
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from lilliput.nn import kernels
-from lilliput.nn.attention import Sight, attend, positions, refuse_heads
+from lilliput.nn.attention import Sight, attend, blocks_of, keys_per_query, positions, refuse_heads
 from lilliput.nn.kernels import Kernels
 from lilliput.nn.state import KVCache
 
+GOLDEN = Path(__file__).parents[1] / "golden"
+FORMS = [(form, block) for form in ("fused", "written", "widened") for block in (0, 2)]
 
-@pytest.fixture(params=["fused", "written", "widened"])
+
+@pytest.fixture(params=FORMS, ids=lambda chosen: f"{chosen[0]}-{chosen[1]}")
 def form(request):
     before = kernels.kernels()
-    kernels.use(Kernels(attention=request.param))
-    yield request.param
+    kernels.use(Kernels(attention=request.param[0], window_block=request.param[1]))
+    yield request.param[0]
     kernels.use(before)
 
 
-def heads(batch=2, time=9, query=4, held=2, width=6):
+def heads(batch=2, time=9, query=4, held=2, width=6, dtype=torch.float32):
     torch.manual_seed(0)
-    return (torch.randn(batch, count, time, width) for count in (query, held, held))
+    return [torch.randn(batch, count, time, width, dtype=dtype).requires_grad_() for count in (query, held, held)]
 
 
-def reference(q, k, v, documents, window):
-    """Softmax over a Python list of what each token may see."""
-    y = torch.zeros_like(q)
-    for b, h, t in ((b, h, t) for b in range(q.shape[0]) for h in range(q.shape[1]) for t in range(q.shape[2])):
+def reference(q, k, v, documents, window, sinks=None):
+    """Softmax over a Python list of what each token may see, and its sink, whose weight goes nowhere."""
+    rows = []
+    for b, t, h in ((b, t, h) for b in range(q.shape[0]) for t in range(q.shape[2]) for h in range(q.shape[1])):
         own = documents[b][t]
         seen = [s for s in range(t + 1) if t - s < window and (s == t or (documents[b][s] == own and own >= 0))]
         shared = h // (q.shape[1] // k.shape[1])
-        weights = (k[b, shared, seen] @ q[b, h, t] / q.shape[-1] ** 0.5).softmax(0)
-        y[b, h, t] = weights @ v[b, shared, seen]
-    return y.transpose(1, 2).flatten(2)
+        logits = k[b, shared, seen] @ q[b, h, t] / q.shape[-1] ** 0.5
+        if sinks is not None:
+            logits = torch.cat([logits, sinks[h : h + 1]])
+        rows.append(logits.softmax(0)[: len(seen)] @ v[b, shared, seen])
+    return torch.stack(rows).view(len(q), q.shape[2], -1)
+
+
+@cache
+def expected_of(packed, window, sunk):
+    """What `reference` gives, and its gradients."""
+    inputs, sinks = heads(), drawn_sinks(sunk)
+    y = reference(*inputs, PACKED if packed else PLAIN, window, sinks)
+    return y.detach(), torch.autograd.grad(y, [*inputs, sinks] if sunk else inputs, cotangent(y))
+
+
+def cotangent(y):
+    return torch.linspace(-1, 2, y.numel()).sin().view_as(y)
+
+
+def in_pieces(q, k, v, documents, window, sinks, cuts):
+    state, found = KVCache([window], len(q), 12), []
+    for start, stop in zip([0, *cuts], [*cuts, q.shape[2]], strict=True):
+        tokens, here = torch.zeros(len(q), stop - start, dtype=torch.long), torch.tensor(documents)[:, start:stop]
+        piece = (x[:, :, start:stop] for x in (q, k, v))
+        found.append(attend(*piece, Sight(tokens, here, state), 0, window=window, sinks=sinks))
+    return torch.cat(found, dim=1)
 
 
 PLAIN = [[0] * 9, [0] * 9]
 PACKED = [[0, 0, 0, 1, 1, 1, 1, 2, 2], [-1, -1, -1, 0, 0, 0, 0, 0, -1]]
+SEEN = pytest.mark.parametrize("documents", [PLAIN, PACKED], ids=["plain", "packed"])
+SUNK = pytest.mark.parametrize("sunk", [False, True], ids=["plain softmax", "sinks"])
 
 
+def drawn_sinks(sunk, dtype=torch.float32):
+    return torch.tensor([0.5, -1.0, 2.0, 0.0], dtype=dtype, requires_grad=True) if sunk else None
+
+
+@SUNK
+@SEEN
 @pytest.mark.parametrize("window", [100, 9, 3, 1])
-@pytest.mark.parametrize("documents", [PLAIN, PACKED], ids=["plain", "packed"])
-def test_a_token_sees_its_own_document_up_to_itself_within_the_window(form, documents, window):
-    q, k, v = heads()
-    sight = Sight(torch.zeros(2, 9, dtype=torch.long), torch.tensor(documents))
-    found = attend(q, k, v, sight, 0, window=window)
-    torch.testing.assert_close(found, reference(q, k, v, documents, window))
+def test_a_token_sees_its_own_document_up_to_itself_within_the_window(form, documents, window, sunk):
+    inputs, sinks = heads(), drawn_sinks(sunk)
+    found = attend(
+        *inputs, Sight(torch.zeros(2, 9, dtype=torch.long), torch.tensor(documents)), 0, window=window, sinks=sinks
+    )
+    expected, gradients = expected_of(documents is PACKED, window, sunk)
+    torch.testing.assert_close(found, expected)
+    learned = torch.autograd.grad(found, [*inputs, sinks] if sunk else inputs, cotangent(found))
+    for mine, theirs in zip(learned, gradients, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-6)
 
 
-@pytest.mark.parametrize("window", [None, 3])
-@pytest.mark.parametrize("documents", [PLAIN, PACKED], ids=["plain", "packed"])
-def test_a_cache_filled_in_pieces_sees_the_same(form, documents, window):
-    q, k, v = heads()
-    state, found = KVCache(1, 2, 12), []
-    for start, stop in ((0, 4), (4, 5), (5, 9)):
-        tokens, here = torch.zeros(2, stop - start, dtype=torch.long), torch.tensor(documents)[:, start:stop]
-        piece = (x[:, :, start:stop] for x in (q, k, v))
-        found.append(attend(*piece, Sight(tokens, here, state), 0, window=window))
-    torch.testing.assert_close(torch.cat(found, dim=1), reference(q, k, v, documents, window or 100))
+@SUNK
+@SEEN
+@pytest.mark.parametrize("window", [None, 20, 3, 1])
+def test_a_cache_filled_in_pieces_sees_the_same(form, documents, window, sunk):
+    inputs, sinks = heads(), drawn_sinks(sunk)
+    expected, _ = expected_of(documents is PACKED, window or 100, sunk)
+    for cuts in ([4, 5], range(1, 9), [2, 8], [7]):
+        with torch.no_grad():
+            torch.testing.assert_close(in_pieces(*inputs, documents, window, sinks, cuts), expected)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "compiled"])
+@pytest.mark.parametrize("case", ["full", "window", "sink_minus_30", "sink_plus_30", "mixed_extremes"])
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-6)])
+def test_sinks_equal_those_of_transformers(form, case, dtype, tolerance, compiled, monkeypatch):
+    if form == "widened" and dtype == torch.float64:
+        pytest.skip("float64 is not widened")
+    stored = np.load(GOLDEN / "attention_sinks.npz")
+    inputs = [torch.from_numpy(stored[name]).to(dtype).requires_grad_() for name in ("q", "k", "v", f"{case}/sink")]
+    *heads, sinks = inputs
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiled)
+    window = None if case in ("full", "sink_plus_30") else 7
+    found = attend(*heads, Sight(torch.zeros(2, 23, dtype=torch.long)), 0, window=window, sinks=sinks)
+    expected = torch.from_numpy(stored[f"{case}/out"])
+    assert (found - expected.flatten(2)).abs().max() < tolerance * (1 + expected.abs().max())
+    gradients = torch.autograd.grad(found, inputs, torch.from_numpy(stored["cotangent"]).to(dtype).flatten(2))
+    for name, gradient in zip(("q", "k", "v", "sink"), gradients, strict=True):
+        if f"{case}/grad_{name}" in stored:
+            theirs = torch.from_numpy(stored[f"{case}/grad_{name}"])
+            allowed = 1e-6 if dtype == torch.float64 else 5e-6
+            assert (gradient - theirs).abs().max() <= allowed * theirs.abs().max() + 1e-12
+
+
+@SUNK
+@SEEN
+def test_blocks_of_any_size_leave_nothing_out(documents, sunk):
+    q, k, v = heads(time=9, dtype=torch.float64)
+    tokens, sinks = torch.zeros(2, 9, dtype=torch.long), drawn_sinks(sunk, torch.float64)
+    before = kernels.kernels()
+    for window in (1, 2, 4, 8):
+        found = []
+        for size in (0, 1, 2, 3, 5, 8):
+            kernels.use(Kernels(window_block=size))
+            found.append(attend(q, k, v, Sight(tokens, torch.tensor(documents)), 0, window=window, sinks=sinks))
+        kernels.use(before)
+        for y in found[1:]:
+            torch.testing.assert_close(y, found[0], rtol=0, atol=1e-13)
+
+
+def test_a_long_window_layer_multiplies_each_query_with_few_keys():
+    assert blocks_of(256, 256, 128) is None
+    assert keys_per_query(256, None) == keys_per_query(256, 128) == 256
+    assert keys_per_query(8192, 128) < 200
+    assert keys_per_query(8192, 512) < 800
+
+
+def test_masks_of_a_long_window_layer_grow_with_the_length_alone():
+    documents = torch.arange(4096)[None] // 1500
+    sight = Sight(torch.zeros(1, 4096, dtype=torch.long), documents)
+    blocks = blocks_of(4096, 4096, 64)
+    assert sum(mask.numel() for mask in sight.block_masks(4096, blocks)) < 3 * 64 * 4096
 
 
 def test_one_document_per_row_needs_no_mask():
@@ -69,18 +162,21 @@ def test_positions_begin_again_with_each_document():
 
 
 def test_positions_go_on_where_the_state_stands():
-    state = KVCache(1, 2, 12)
+    state = KVCache([None], 2, 12)
     Sight(torch.zeros(2, 9, dtype=torch.long), torch.tensor([[0] * 9, [-1] * 6 + [0] * 3]), state)
     assert Sight(torch.zeros(2, 2, dtype=torch.long), None, state).positions.tolist() == [[9, 10], [3, 4]]
 
 
+@SUNK
 @pytest.mark.parametrize("form", ["fused", "written", "widened"])
-def test_dropout_drops_whole_weights_and_keeps_their_mean(form):
+def test_dropout_drops_whole_weights_and_keeps_their_mean(form, sunk):
     before = kernels.kernels()
     kernels.use(Kernels(attention=form))
     q, k = torch.zeros(1, 1, 64, 2), torch.zeros(1, 1, 64, 2)
+    sinks = torch.full((1,), -30.0) if sunk else None
     torch.manual_seed(3)
-    y = attend(q, k, torch.ones(1, 1, 64, 2), Sight(torch.zeros(1, 64, dtype=torch.long)), 0, dropout=0.5)
+    sight = Sight(torch.zeros(1, 64, dtype=torch.long))
+    y = attend(q, k, torch.ones(1, 1, 64, 2), sight, 0, dropout=0.5, sinks=sinks)
     kernels.use(before)
     assert y.std() > 0.05
     assert y[0, 16:].mean().item() == pytest.approx(1, abs=0.15)

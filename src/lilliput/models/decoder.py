@@ -70,7 +70,8 @@ class Decoder(LanguageModel):
 
     def new_state(self, batch: int, length: int) -> KVCache:
         refuse_length(self.config, length)
-        return KVCache(self.config.num_layers, batch, length, self.embed.weight.device)
+        windows: list[int | None] = [block.get_submodule("attention").window for block in self.blocks]  # type: ignore[misc]
+        return KVCache(windows, batch, length, self.embed.weight.device)
 
 
 # our names -> those that transformers' Llama and its kin share

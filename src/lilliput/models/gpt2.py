@@ -123,7 +123,7 @@ class GPT2(LanguageModel):
 
     def new_state(self, batch: int, length: int) -> KVCache:
         refuse_length(self.config, length)
-        return KVCache(self.config.num_layers, batch, length, self.embed.weight.device)
+        return KVCache([None] * self.config.num_layers, batch, length, self.embed.weight.device)
 
     def flops_per_token(self, context: int) -> int:
         dim, inner = self.config.dim, self.config.ffn_dim or 4 * self.config.dim

@@ -116,7 +116,7 @@ class Modern(LanguageModel):
 
     def new_state(self, batch: int, length: int) -> KVCache:
         refuse_length(self.config, length)
-        return KVCache(self.config.num_layers, batch, length, self.embed.weight.device)
+        return KVCache([None] * self.config.num_layers, batch, length, self.embed.weight.device)
 
     def flops_per_token(self, context: int) -> int:
         matrices = 4 * self.config.dim**2 + 2 * self.config.dim * self.config.ffn_dim

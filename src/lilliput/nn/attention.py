@@ -1,13 +1,35 @@
 """Causal attention over packed documents: what a token may see, and the weighted sum over what it sees."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lilliput.nn.kernels import kernels
+from lilliput.nn.sinks import sunk_attention
 from lilliput.nn.state import KVCache
 
 # Shapes: B batch, T time, S slots seen, H query heads, K key/value heads, E head dim
+
+WORTH_BLOCKS = 0.45
+"""Share of all pairs of query and key below which blocks were faster than one mask (fp32 on 2 CPU cores)."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How the last queries of a windowed layer are cut: `count` blocks of `size`, each over `window` + `size` keys."""
+
+    count: int
+    size: int
+    window: int
+
+    @property
+    def late(self) -> int:
+        """Queries in blocks; those before them are too near the beginning."""
+        return self.count * self.size
 
 
 class Sight:
@@ -19,7 +41,7 @@ class Sight:
 
     def __init__(self, tokens: Tensor, documents: Tensor | None = None, state: KVCache | None = None) -> None:
         self.time, self.state = tokens.shape[1], state
-        self._masks: dict[int | None, Tensor | None] = {}
+        self._masks: dict[object, Tensor | None] = {}
         if documents is not None and _is_uniform(documents) and (state is None or state.length == 0):
             documents = None
         self.documents, self.positions = documents, torch.arange(self.time, device=tokens.device)
@@ -27,6 +49,7 @@ class Sight:
             self._continue(state, documents)
         elif documents is not None:
             self.positions = positions(documents)  # (B, T)
+        self.end = self.time if state is None else state.length
 
     def _continue(self, state: KVCache, documents: Tensor | None) -> None:
         start = state.length
@@ -40,30 +63,54 @@ class Sight:
         held = torch.cat([state.documents[:, :start], documents.to(state.documents.dtype)], dim=1)
         self.positions = positions(held)[:, start:]  # (B, T)
         state.note(documents, self.positions)
-        self.documents = held  # (B, S)
+        self.documents = held  # (B, all slots)
 
-    def mask(self, window: int | None = None) -> Tensor | None:
-        """(B or 1, 1, T, S), true = visible; None where a row sees all before it.
+    def mask(self, window: int | None = None, slots: int | None = None) -> Tensor | None:
+        """(B or 1, 1, T, S), true = visible, for the S newest slots; None where a row sees all before it.
 
         A window of W tokens counts the token itself.
         """
-        if window not in self._masks:
-            self._masks[window] = self._visible(window)
-        return self._masks[window]
+        key, slots = (window, slots), self.end if slots is None else slots
+        if key not in self._masks:
+            seen = self._seen(self.end - self.time, self.end - slots, self.end, window)
+            self._masks[key] = seen
+        return self._masks[key]
 
-    def _visible(self, window: int | None) -> Tensor | None:
-        slots = self.state.length if self.state is not None else self.time
+    def block_masks(self, slots: int, blocks: Blocks) -> tuple[Tensor | None, Tensor]:
+        """`mask` for the queries before all blocks, and (B x blocks or 1, 1, size, window + size) for those in them."""
+        key = (slots, blocks)
+        if key not in self._masks:
+            begin = self.end - blocks.late
+            self._masks[key] = self._seen(self.end - self.time, self.end - slots, begin, blocks.window)
+            rows = torch.arange(begin, self.end, device=self.positions.device).view(blocks.count, -1)
+            if self.documents is None:
+                rows = rows[:1]  # all are alike
+            reach = torch.arange(-blocks.window, blocks.size, device=rows.device)
+            self._masks[key, "late"] = self._visible(rows, rows[:, :1] + reach, blocks.window).flatten(0, 1)[:, None]
+        late = self._masks[key, "late"]
+        assert late is not None
+        return self._masks[key], late
+
+    def _seen(self, row: int, column: int, end: int, window: int | None) -> Tensor | None:
+        """What places row to end see of places column to end."""
+        time, slots = end - row, end - column
         reach = slots if window is None else min(window, slots)
-        if self.documents is None and reach == slots and self.time in (1, slots):
+        if self.documents is None and reach == slots and time in (1, slots):
             return None
-        column = torch.arange(slots, device=self.positions.device)
-        distance = column[slots - self.time :, None] - column  # (T, S)
-        visible = (distance >= 0) & (distance < reach)
+        place = torch.arange(column, end, device=self.positions.device)
+        if self.time == 1 and column:  # a ring: a slot holds the newest of the places that fall on it
+            place = row - (row - torch.arange(slots, device=place.device)) % slots
+        return self._visible(torch.arange(row, end, device=place.device), place, reach)[:, None]
+
+    def _visible(self, rows: Tensor, columns: Tensor, window: int) -> Tensor:
+        """(B or 1, ..., T, S) for rows (..., T) and columns (..., S)."""
+        distance = rows[..., None] - columns[..., None, :]
+        visible = (distance >= 0) & (distance < window)
         if self.documents is None:
-            return visible[None, None]
-        mine, theirs = self.documents[:, slots - self.time :, None], self.documents[:, None]
-        same = (mine == theirs) & (theirs >= 0)  # (B, T, S)
-        return (same & visible | (distance == 0))[:, None]
+            return visible[None]
+        mine, theirs = self.documents[:, rows][..., None], self.documents[:, columns][..., None, :]
+        same = (mine == theirs) & (theirs >= 0)
+        return same & visible | (distance == 0)
 
 
 def positions(documents: Tensor) -> Tensor:
@@ -81,42 +128,113 @@ def attend(
     layer: int,
     *,
     window: int | None = None,
+    sinks: Tensor | None = None,
     scale: float | None = None,
     dropout: float = 0.0,
 ) -> Tensor:
     """Attention of q (B, H, T, E) over k and v (B, K, T, E), and over what the state of `sight` holds: (B, T, H x E).
 
-    Query head h reads key/value head h // (H / K). `scale` defaults to 1 / sqrt(E).
+    Query head h reads key/value head h // (H / K). `sinks` (H,) are logits that take weight and give nothing. `scale`
+    defaults to 1 / sqrt(E).
     """
     if sight.state is not None:
         k, v = sight.state.extend(layer, k, v)
-    mask, form = sight.mask(window), kernels().attention_of(q)
-    if form == "written":
-        y = _written(q, k, v, mask, scale=scale, dropout=dropout)
+    slots = k.shape[2]
+    form = kernels().attention_of(q)
+    weigh: Callable[..., Tensor] = partial(_weigh, form=form, sinks=sinks, scale=scale, dropout=dropout)
+    blocks = blocks_of(q.shape[2], slots, window)
+    if blocks is None:
+        return weigh(q, k, v, sight.mask(window, slots))
+    early, late = sight.block_masks(slots, blocks)
+    rest = weigh(_cut(q, blocks, 0), _cut(k, blocks, blocks.window), _cut(v, blocks, blocks.window), late)
+    rest = rest.reshape(len(q), blocks.late, -1)
+    if blocks.late == sight.time:
+        return rest
+    first = weigh(q[:, :, : -blocks.late], k[:, :, : -blocks.late], v[:, :, : -blocks.late], early)
+    return torch.cat([first, rest], dim=1)
+
+
+def blocks_of(time: int, slots: int, window: int | None) -> Blocks | None:
+    """The blocks of T queries over the S newest keys; None where one mask over all is as fast."""
+    chosen = kernels().window_block
+    if window is None or chosen == 0:
+        return None
+    size = chosen or max(64, window // 2)
+    blocks = Blocks(min(time, slots - window) // size, size, window)
+    if blocks.count < 1 or (chosen is None and _pairs(time, slots, blocks) > WORTH_BLOCKS * time * slots):
+        return None
+    return blocks
+
+
+def _pairs(time: int, slots: int, blocks: Blocks) -> int:
+    return (time - blocks.late) * (slots - blocks.late) + blocks.late * (blocks.window + blocks.size)
+
+
+def keys_per_query(context: int, window: int | None) -> float:
+    """Keys that a query is multiplied with in a forward pass over `context` tokens, on average."""
+    blocks = blocks_of(context, context, window)
+    return context if blocks is None else _pairs(context, context, blocks) / context
+
+
+def _cut(x: Tensor, blocks: Blocks, before: int) -> Tensor:
+    """The blocks of x (B, H, S, E), each with the `before` slots ahead of it: (B x blocks, H, before + size, E)."""
+    cut = x[:, :, -blocks.late - before :].unfold(2, before + blocks.size, blocks.size)  # (B, H, blocks, E, ...)
+    return cut.mT.transpose(1, 2).flatten(0, 1)
+
+
+def _weigh(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    mask: Tensor | None,
+    *,
+    form: str,
+    sinks: Tensor | None,
+    scale: float | None,
+    dropout: float,
+) -> Tensor:
+    """The weighted sum (B, T, H x E); causal without a mask."""
+    if form == "written" or (sinks is not None and dropout > 0):
+        y = _written(q, k, v, mask, sinks, scale, dropout)
     else:
         dtype = q.dtype
         if form == "widened":
             q, k, v = q.float(), k.float(), v.float()
-        y = F.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=mask,
-            dropout_p=dropout,
-            is_causal=mask is None and q.shape[-2] > 1,
-            scale=scale,
-            enable_gqa=k.shape[1] != q.shape[1],
-        ).to(dtype)
+        y = _fused(q, k, v, mask, sinks, scale, dropout).to(dtype)
     return y.transpose(1, 2).flatten(2)
 
 
-def _written(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, *, scale: float | None, dropout: float) -> Tensor:
+def _fused(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, sinks: Tensor | None, scale: float | None, dropout: float
+) -> Tensor:
+    if sinks is not None:
+        return sunk_attention(q, k, v, sinks, mask, scale)
+    return F.scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=mask is None and q.shape[-2] > 1,
+        scale=scale,
+        enable_gqa=k.shape[1] != q.shape[1],
+    )
+
+
+def _written(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, sinks: Tensor | None, scale: float | None, dropout: float
+) -> Tensor:
     grouped = q.view(len(q), k.shape[1], -1, *q.shape[2:])  # (B, K, H/K, T, E)
     scores = (grouped * (scale or q.shape[-1] ** -0.5)) @ k[:, :, None].mT  # (B, K, H/K, T, S)
     if mask is None:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril()
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=q.device).tril(k.shape[2] - q.shape[2])
     hidden = torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill_(~mask, float("-inf"))
-    weights = (scores + (hidden if mask.ndim == 2 else hidden[:, :, None])).softmax(dim=-1)
+    scores = scores + (hidden if mask.ndim == 2 else hidden[:, :, None])
+    if sinks is None:
+        weights = scores.softmax(dim=-1)
+    else:
+        column = sinks.to(scores.dtype).view(k.shape[1], -1, 1, 1).expand(*scores.shape[:-1], 1)
+        weights = torch.cat([scores, column], dim=-1).softmax(dim=-1)[..., :-1]
     return (F.dropout(weights, dropout) @ v[:, :, None]).flatten(1, 2)
 
 

@@ -16,6 +16,8 @@ class Kernels:
 
     None chooses by device, dtype and length.
     """
+    window_block: int | None = None
+    """Queries per block of layers with a window, 0 for one mask over all; None chooses by length and window."""
     logits_at_once: int = 2**26
     """Logits (tokens x V) that a loss may hold; beyond it chunks are recomputed in the backward pass."""
 
