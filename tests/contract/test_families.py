@@ -20,12 +20,23 @@ VOCAB = 31
 SMALL: dict[str, dict[str, Any]] = {
     "gpt2": {"dim": 32, "num_layers": 2, "num_heads": 4, "max_positions": 64},
     "hgrn_bit": {"dim": 32, "num_layers": 2, "hidden_ratio": 2, "max_positions": 64},
+    "hnet_bit": {"dims": (32, 48), "num_layers": ((1, 0, 1), (1,)), "hidden_ratio": 2, "max_positions": 64},
     "llama": {"dim": 32, "num_layers": 2, "num_heads": 4, "num_kv_heads": 2, "ffn_dim": 48, "max_positions": 64},
     "modern": {"dim": 32, "num_layers": 2, "num_heads": 4, "ffn_dim": 64, "max_positions": 64},
 }
 OTHERWISE: dict[str, dict[str, Any]] = {
     "gpt2": {"bias": False, "qkv_bias": False, "tied": False, "activation": "gelu", "ffn_dim": 48},
     "hgrn_bit": {"expand_ratio": 2, "num_heads": 4, "short_conv": True, "lower_bounds": True, "ffn_dim": 48},
+    "hnet_bit": {
+        "dims": (32, 32, 48),
+        "num_layers": ((1, 0, 1), (1, 0, 1), (1,)),
+        "expand_ratio": 2,
+        "num_heads": 4,
+        "short_conv": True,
+        "ffn_dim": 48,
+        "chunk_size": (1.5, 3.0),
+        "lr_scales": (2.0, 1.5, 1.0),
+    },
     "llama": {"attention_bias": True, "tied": True, "window": 5, "norm_eps": 1e-5},
     "modern": {"tied": False, "rope_theta": 500.0},
 }
