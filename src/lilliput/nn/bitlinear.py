@@ -6,11 +6,22 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 # Shapes: M tokens, I inputs, O outputs
 
 LEAST = 1e-5
 """The smallest mean |W|, and the smallest largest |y|, that a scale is taken from."""
+_updates = 0
+
+
+def _count_update(*_: Any) -> None:
+    global _updates
+    _updates += 1
+
+
+# fused updates write weights without a trace in torch's own counter
+register_optimizer_step_post_hook(_count_update)
 
 
 @dataclass(frozen=True)
@@ -55,14 +66,15 @@ class BitLinear(nn.Module):
         return y.view(*x.shape[:-1], -1)
 
     def quantised(self, dtype: torch.dtype) -> Ternary:
-        """The ternary weights, quantised once per update: kept until torch counts a write or the storage is another.
+        """The ternary weights, quantised once per update.
 
-        A write through `weight.data` in place goes uncounted: call `forget` after it.
+        They are kept until an optimizer steps, torch counts a write, or the storage is another. A write through
+        `weight.data` in place is none of these: call `forget` after it.
         """
         weight = self.weight
         if torch.compiler.is_compiling() or weight.device.type == "meta":
             return ternary(weight, dtype)
-        key = (weight._version, weight.data_ptr(), weight.dtype, weight.device, dtype)
+        key = (_updates, weight._version, weight.data_ptr(), weight.dtype, weight.device, dtype)
         if self._kept is None or self._kept[0][0] is not weight or self._kept[0][2:] != key:
             # the storage is held, so that no other can come to lie at its address
             self._kept = (weight, weight.detach(), *key), ternary(weight, dtype)
