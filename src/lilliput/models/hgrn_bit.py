@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from lilliput.config.settings import Fatal, Semantic, settings
 from lilliput.models.contract import LanguageModel, Output, Preset, refuse_length
-from lilliput.nn.attention import refuse_heads
 from lilliput.nn.bitlinear import BitLinear
 from lilliput.nn.mlgru import FeedForwardRule, MLGRUBlock, Shape, ffn_width, ternary_monitors
 from lilliput.nn.recurrence import Course, Mode, RecurrentState
@@ -50,7 +49,12 @@ class HGRNBitConfig:
     """Added to the mean square in the norm of each ternary layer."""
 
     def __post_init__(self) -> None:
-        refuse_heads(self.expand_ratio * self.dim, self.num_heads)
+        width = self.expand_ratio * self.dim
+        if width % self.num_heads:
+            fitting = ", ".join(str(n) for n in range(1, width + 1) if width % n == 0)
+            raise ValueError(
+                f"num_heads ({self.num_heads}) must divide expand_ratio x dim ({width}); it may be {fitting}"
+            )
 
     @property
     def shape(self) -> Shape:
