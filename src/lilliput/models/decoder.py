@@ -9,6 +9,9 @@ from torch import Tensor, nn
 
 from lilliput.models.contract import LanguageModel, Output, refuse_length
 from lilliput.nn.attention import Sight
+from lilliput.nn.experts import Mixture, Routing, Told
+from lilliput.nn.feed_forward import SwiGLU
+from lilliput.nn.grouped_query import GroupedQueryAttention
 from lilliput.nn.rope import Rotation, rotation
 from lilliput.nn.state import KVCache, State
 
@@ -16,18 +19,25 @@ from lilliput.nn.state import KVCache, State
 
 
 class Block(nn.Module):
-    """Attention, then a feed-forward, each on a normed copy of the stream that it adds to."""
+    """Attention, then a feed-forward, each on a normed copy of the stream that it adds to.
 
-    def __init__(self, attention: nn.Module, feed_forward: nn.Module, dim: int, eps: float) -> None:
+    Where the feed-forward is a mixture, it is also told where the tokens were sent.
+    """
+
+    def __init__(self, attention: GroupedQueryAttention, feed_forward: SwiGLU | Mixture, dim: int, eps: float) -> None:
         super().__init__()
         self.attention_norm = nn.RMSNorm(dim, eps)
         self.attention = attention
         self.feed_forward_norm = nn.RMSNorm(dim, eps)
         self.feed_forward = feed_forward
 
-    def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
+    def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor | tuple[Tensor, Routing]:
         x = x + self.attention(self.attention_norm(x), sight, turn)
-        return x + self.feed_forward(self.feed_forward_norm(x))  # type: ignore[no-any-return]
+        y = self.feed_forward(self.feed_forward_norm(x))
+        return (x + y[0], y[1]) if isinstance(y, tuple) else x + y
+
+    def flops_per_token(self, context: int) -> int:
+        return self.attention.flops_per_token(context) + self.feed_forward.flops_per_token()
 
 
 class Decoder(LanguageModel):
@@ -60,9 +70,17 @@ class Decoder(LanguageModel):
         sight = Sight(tokens, documents, state if isinstance(state, KVCache) else None)
         x = self.embed(tokens)  # (B, T, D)
         turn = self.turn(sight.positions, x.dtype)
-        for block in self.blocks:
+        routings: dict[int, Routing] = {}
+        for layer, block in enumerate(self.blocks):
             x = block(x, sight, turn)
-        return Output(self.norm(x), state=state)
+            if isinstance(x, tuple):
+                x, routings[layer] = x
+        aux, monitors = self.told(routings, documents) if state is None else ({}, {})
+        return Output(self.norm(x), aux, monitors, state)
+
+    def told(self, routings: Mapping[int, Routing], documents: Tensor | None) -> Told:
+        """Auxiliary losses and monitors of a family with experts."""
+        return {}, {}
 
     def turn(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
         """The rotation of tokens at their positions."""
@@ -70,8 +88,15 @@ class Decoder(LanguageModel):
 
     def new_state(self, batch: int, length: int) -> KVCache:
         refuse_length(self.config, length)
-        windows: list[int | None] = [block.get_submodule("attention").window for block in self.blocks]  # type: ignore[misc]
+        windows = [block.attention.window for block in self.blocks if isinstance(block, Block)]
         return KVCache(windows, batch, length, self.embed.weight.device)
+
+    def flops_per_token(self, context: int) -> int:
+        blocks = sum(block.flops_per_token(context) for block in self.blocks if isinstance(block, Block))
+        return blocks + 2 * self.head.weight.numel()
+
+    def idle_parameters(self) -> int:
+        return sum(module.idle_parameters() for module in self.modules() if isinstance(module, Mixture))
 
 
 # our names -> those that transformers' Llama and its kin share

@@ -7,7 +7,7 @@ from pydantic import Field
 from lilliput.config.settings import Fatal, settings
 from lilliput.models.contract import Preset
 from lilliput.models.decoder import Block, Decoder, from_hub, to_hub
-from lilliput.nn.attention import keys_per_query, refuse_heads
+from lilliput.nn.attention import refuse_heads
 from lilliput.nn.feed_forward import SwiGLU
 from lilliput.nn.grouped_query import GroupedQueryAttention
 
@@ -52,13 +52,6 @@ class Llama(Decoder):
 
     def __init__(self, config: LlamaConfig, vocab_size: int) -> None:
         super().__init__(config, vocab_size, (_block(config, layer) for layer in range(config.num_layers)))
-
-    def flops_per_token(self, context: int) -> int:
-        config = self.config
-        shared = (config.num_kv_heads or config.num_heads) / config.num_heads
-        matrices = int(2 * config.dim**2 * (1 + shared)) + 3 * config.dim * config.ffn_dim
-        seen = 2 * keys_per_query(context, config.window) * config.dim  # queries times keys, weights times values
-        return round(2 * (config.num_layers * (matrices + seen) + config.dim * self.vocab_size))
 
 
 def _block(config: LlamaConfig, layer: int) -> Block:

@@ -39,3 +39,6 @@ class SwiGLU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.down(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
+
+    def flops_per_token(self) -> int:
+        return 2 * sum(part.weight.numel() for part in (self.gate, self.up, self.down))

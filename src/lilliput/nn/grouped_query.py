@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from lilliput.nn.attention import Sight, attend
+from lilliput.nn.attention import Sight, attend, keys_per_query
 from lilliput.nn.rope import Rotation, rotate
 
 # Shapes: B batch, T time, D dim, H query heads, K key/value heads, E head dim
@@ -34,3 +34,9 @@ class GroupedQueryAttention(nn.Module):
         q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for p in (self.query, self.key, self.value))
         y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window)
         return self.out(y)  # type: ignore[no-any-return]
+
+    def flops_per_token(self, context: int) -> int:
+        """Of one forward pass, at a context length."""
+        projections = 2 * sum(p.weight.numel() for p in (self.query, self.key, self.value, self.out))
+        seen = keys_per_query(context, self.window)
+        return projections + round(4 * seen * self.out.in_features)  # queries times keys, weights times values

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 Attention = Literal["fused", "written", "widened"]
+Experts = Literal["grouped", "sliced"]
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class Kernels:
     """
     window_block: int | None = None
     """Queries per block of layers with a window, 0 for one mask over all; None chooses by length and window."""
+    experts: Experts | None = None
+    """`grouped`: torch's product over groups of rows; `sliced`: one product per expert, of any width and precision.
+
+    None chooses by device; what cannot be grouped is sliced, and a compiled graph is grouped.
+    """
     logits_at_once: int = 2**26
     """Logits (tokens x V) that a loss may hold; beyond it chunks are recomputed in the backward pass."""
 

@@ -1,0 +1,253 @@
+"""Mixtures of experts: a router, stacked experts to which tokens are sent sorted, none dropped, and balance losses.
+
+A family puts `Mixture` where a feed-forward stands; it returns its output and a `Routing`. `told` makes auxiliary
+losses and monitors of all layers' routings.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lilliput.nn.kernels import kernels
+
+# Shapes: B batch, T time, D dim, N tokens = B x T, X experts, k experts a token is sent to, R rows = N x k, F ffn dim
+
+Activation = Callable[[Tensor], Tensor]
+"""(R, 2 F) -> (R, F)"""
+
+
+Told = tuple[dict[str, Tensor], dict[str, Tensor]]
+"""Auxiliary losses, and monitors, by name."""
+
+
+class Routing(NamedTuple):
+    """Where a layer's tokens were sent."""
+
+    chosen: Tensor  # (N, k), ids of experts
+    weights: Tensor  # (N, k), of their outputs
+    logits: Tensor  # (N, X), float32 or wider
+
+
+class Router(nn.Linear):
+    """Logits of every expert, in float32 (float64 for a float64 model) whatever the precision of the weights."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        precise = torch.promote_types(x.dtype, torch.float32)
+        with torch.autocast(x.device.type, enabled=False):
+            bias = None if self.bias is None else self.bias.to(precise)
+            return F.linear(x.to(precise), self.weight.to(precise), bias)
+
+
+def route(logits: Tensor, active: int) -> Routing:
+    """Send each token to its `active` likeliest experts, weighted by a softmax over their logits.
+
+    That is the softmax over all, cut to the likeliest and scaled to sum 1. With one expert it would always be 1 and the
+    router could learn nothing from the language, so a single expert has its share of the softmax over all experts
+    (Switch, arXiv 2101.03961).
+    """
+    best, chosen = logits.topk(active, dim=-1)
+    if active == 1:
+        return Routing(chosen, logits.softmax(dim=-1).gather(-1, chosen), logits)
+    return Routing(chosen, best.softmax(dim=-1), logits)
+
+
+class Stack(nn.Module):
+    """The same linear layer of every expert: weight (X, out, in), and if asked bias (X, out)."""
+
+    def __init__(self, num_experts: int, features_in: int, features_out: int, *, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_experts, features_out, features_in))
+        self.bias = nn.Parameter(torch.zeros(num_experts, features_out)) if bias else None
+        nn.init.normal_(self.weight, std=0.02)
+
+    def forward(self, rows: Tensor, groups: "Groups") -> Tensor:
+        """Of rows (R, in), each by its own expert: (R, out)."""
+        weight, bias = self.weight.to(rows.dtype), None if self.bias is None else self.bias.to(rows.dtype)
+        if _can_group(rows, weight):
+            y = F.grouped_mm(rows, weight.mT, offs=groups.ends)
+            return y if bias is None else y + bias.index_select(0, groups.expert)
+        return _Slices.apply(rows, weight, bias, groups.sizes)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Groups:
+    """Rows (R,) in the order of their experts."""
+
+    def __init__(self, chosen: Tensor, num_experts: int) -> None:
+        flat, self.active = chosen.flatten(), chosen.shape[1]
+        self.order = flat.argsort(stable=True)  # (R,), row -> token x k
+        self.inverse = self.order.argsort()  # (R,), token x k -> row
+        self.expert = flat.index_select(0, self.order)  # (R,)
+        every = torch.arange(num_experts, device=chosen.device)
+        self.ends = torch.searchsorted(self.expert, every, right=True, out_int32=True)  # (X,)
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Rows of each expert; an accelerator has to be waited for."""
+        return self.ends.diff(prepend=self.ends.new_zeros(1)).tolist()
+
+    def spread(self, x: Tensor) -> Tensor:
+        """Tokens (N, D) as rows (R, D)."""
+        return x.index_select(0, self.order // self.active)
+
+    def gather(self, rows: Tensor, weights: Tensor) -> Tensor:
+        """The weighted sum (N, D) of each token's rows (R, D), always in the same order."""
+        each = rows.index_select(0, self.inverse).view(*weights.shape, -1)  # (N, k, D)
+        return (each * weights.to(rows.dtype)[..., None]).sum(dim=1)
+
+
+class Mixture(nn.Module):
+    """X gated feed-forwards, each token through k of them."""
+
+    def __init__(
+        self,
+        dim: int,
+        ffn_dim: int,
+        num_experts: int,
+        active: int,
+        activation: Activation,
+        *,
+        bias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_experts, self.active, self.activation = num_experts, active, activation
+        self.router = Router(dim, num_experts, bias=bias)
+        self.gate_up = Stack(num_experts, dim, 2 * ffn_dim, bias=bias)
+        self.down = Stack(num_experts, ffn_dim, dim, bias=bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
+        """Of x (B, T, D): the same shape, and where its tokens were sent."""
+        flat = x.flatten(0, -2)  # (N, D)
+        routing = route(self.router(flat), self.active)
+        groups = Groups(routing.chosen, self.num_experts)
+        hidden = self.activation(self.gate_up(groups.spread(_cast(flat)), groups))  # (R, F)
+        return groups.gather(self.down(hidden, groups), routing.weights).view_as(x), routing
+
+    def flops_per_token(self) -> int:
+        each = self.gate_up.weight[0].numel() + self.down.weight[0].numel()
+        return 2 * (self.active * each + self.router.weight.numel())
+
+    def idle_parameters(self) -> int:
+        """Parameters of the experts that a token was not sent to."""
+        each = sum(p[0].numel() for part in (self.gate_up, self.down) for p in part.parameters())
+        return (self.num_experts - self.active) * each
+
+
+def swiglu(h: Tensor) -> Tensor:
+    """SwiGLU of h (R, 2 F), gates before linear values."""
+    gate, up = h.chunk(2, dim=-1)
+    return F.silu(gate) * up
+
+
+def clamped_swiglu(h: Tensor, limit: float = 7.0, alpha: float = 1.702) -> Tensor:
+    """GPT-OSS' SwiGLU of h (R, 2 F), gates at even places: gates cut above, values on both sides, and moved by 1."""
+    gate, up = h[..., ::2].clamp(max=limit), h[..., 1::2].clamp(-limit, limit)
+    return gate * torch.sigmoid(alpha * gate) * (up + 1)
+
+
+def told(routings: Mapping[int, Routing], documents: Tensor | None, *, balance: float, router_z: float) -> Told:
+    """Auxiliary losses, means over the layers times their weights, and monitors by `experts.<layer>.<what>`.
+
+    Padding, document -1 of `documents` (B, T), does not count.
+    """
+    losses: dict[str, list[Tensor]] = {"balance": [], "router_z": []}
+    monitors: dict[str, Tensor] = {}
+    counted = None if documents is None else (documents >= 0).flatten()  # (N,)
+    for layer, routing in routings.items():
+        share = load(routing, counted)
+        losses["balance"].append(balance_loss(routing, counted))
+        losses["router_z"].append(z_loss(routing, counted))
+        monitors |= {f"experts.{layer}.load.{expert}": part for expert, part in enumerate(share.unbind())}
+        monitors[f"experts.{layer}.entropy"] = torch.special.entr(share).sum()
+        monitors[f"experts.{layer}.largest"] = share.max()
+    weights = {"balance": balance, "router_z": router_z}
+    aux = {name: weights[name] * torch.stack(each).mean() for name, each in losses.items() if each and weights[name]}
+    return aux, monitors
+
+
+def load(routing: Routing, counted: Tensor | None = None) -> Tensor:
+    """Each expert's share (X,) of the assignments of the tokens that count."""
+    experts = torch.arange(routing.logits.shape[-1], device=routing.chosen.device)
+    sent = (routing.chosen[..., None] == experts).sum(dim=1)  # (N, X)
+    return _mean(sent.to(routing.logits.dtype), counted).detach() / routing.chosen.shape[1]
+
+
+def balance_loss(routing: Routing, counted: Tensor | None = None) -> Tensor:
+    """X times the sum over experts of load times mean probability (Switch, arXiv 2101.03961); at least about 1."""
+    probability = _mean(routing.logits.softmax(dim=-1), counted)  # (X,)
+    return len(probability) * (load(routing, counted) * probability).sum()
+
+
+def z_loss(routing: Routing, counted: Tensor | None = None) -> Tensor:
+    """The mean square of the logits' log-sum-exp (ST-MoE, arXiv 2202.08906)."""
+    return _mean(routing.logits.logsumexp(dim=-1).square(), counted)
+
+
+def refuse_experts(num_experts: int, active: int) -> None:
+    """ValueError naming the key and what it may be, where a token is sent to more experts than there are."""
+    if active > num_experts:
+        raise ValueError(
+            f"num_active_experts ({active}) must be at most num_experts ({num_experts}); it may be 1 to {num_experts}"
+        )
+
+
+class _Slices(torch.autograd.Function):
+    """One product per expert, each written to its slice of the result: any precision and width.
+
+    Slicing a stacked weight under autograd would add a gradient of the whole stack for every expert.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, sizes: list[int]) -> Tensor:
+        ctx.save_for_backward(rows, weight)
+        ctx.sizes, ctx.has_bias = sizes, bias is not None
+        y = rows.new_empty(len(rows), weight.shape[1])
+        for expert, (part, into) in enumerate(zip(torch.split(rows, sizes), torch.split(y, sizes), strict=True)):
+            if len(part) and bias is None:
+                torch.mm(part, weight[expert].T, out=into)
+            elif len(part) and bias is not None:
+                torch.addmm(bias[expert], part, weight[expert].T, out=into)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+        (gradient,), (rows, weight), sizes = gradients, ctx.saved_tensors, ctx.sizes
+        parts = torch.split(gradient, sizes)
+        of_rows = of_weight = of_bias = None
+        if ctx.needs_input_grad[0]:
+            of_rows = torch.empty_like(rows)
+            for expert, (part, into) in enumerate(zip(parts, torch.split(of_rows, sizes), strict=True)):
+                if len(part):
+                    torch.mm(part, weight[expert], out=into)
+        if ctx.needs_input_grad[1]:
+            of_weight = torch.empty_like(weight)
+            for part, row, into in zip(parts, torch.split(rows, sizes), of_weight, strict=True):
+                torch.mm(part.T, row, out=into)  # zero where no row is
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            of_bias = torch.stack([part.sum(dim=0) for part in parts])
+        return of_rows, of_weight, of_bias, None
+
+
+def _can_group(rows: Tensor, weight: Tensor) -> bool:
+    """Whether `F.grouped_mm`, which wants strides of 16 bytes and no float64, is chosen and can be had."""
+    chosen = kernels().experts
+    if torch.compiler.is_compiling():
+        chosen = "grouped"  # slices have to know their sizes, a graph does not
+    is_able = rows.dtype != torch.float64 and all(n * rows.element_size() % 16 == 0 for n in weight.shape[1:])
+    return is_able and (chosen or ("sliced" if rows.device.type == "cpu" else "grouped")) == "grouped"
+
+
+def _cast(x: Tensor) -> Tensor:
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
+def _mean(values: Tensor, counted: Tensor | None) -> Tensor:
+    """Over the tokens (N, ...) that count."""
+    if counted is None:
+        return values.mean(dim=0)
+    kept = counted.to(values.dtype)
+    return (kept @ values) / kept.sum().clamp(min=1)
