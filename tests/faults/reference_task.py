@@ -21,7 +21,7 @@ WORDS = ("a", "the", "old", "king", "queen", "boat", "went", "over", "sea", "and
 
 
 def recipe(folder: Path, **changes: Mapping[str, Any]) -> Path:
-    """Write the task's texts and recipe into `folder`; `changes` replace keys of its sections."""
+    """Write the task's texts and recipe into `folder`; `changes` replace keys of its sections, another model all."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [_write_text(folder / f"{name}.txt", size) for name, size in (("long", 3800), ("short", 1900))]
     tree: dict[str, Any] = {
@@ -54,7 +54,7 @@ def recipe(folder: Path, **changes: Mapping[str, Any]) -> Path:
         "samples": {"prompts": ["the old king ", ""]},
     }
     for section, values in changes.items():
-        tree[section] = {**tree.get(section, {}), **values} if isinstance(values, Mapping) else values
+        tree[section] = {**tree.get(section, {}), **values} if section != "model" else values
     path = folder / "task.yaml"
     path.write_text(json.dumps(tree), encoding="utf-8")
     return path

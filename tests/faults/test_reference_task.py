@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.faults import reference_task
 from tests.faults.reference_task import STEPS
-from tests.faults.trainer import PRELOAD, Trainer
+from tests.faults.trainer import PRELOAD, Trainer, check_that_kills_change_nothing, interrupted
 
 from lilliput.config.errors import Exit
 from lilliput.runs import metrics
@@ -20,23 +20,6 @@ STOPS = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 def trainer(kit, module_in_memory):
     with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
         yield Trainer(server, module_in_memory)
-
-
-def interrupted(trainer, draw, run, number):
-    """A run that a signal has met at a random time, and the exit code; one that was faster is checked and replaced."""
-    longest = trainer.seconds * (0.6 if run.path.exists() else 1.0)  # what has begun needs less
-    while (code := run.attempt(after=draw.uniform(0.01, longest), signal=number)) == 0:
-        run.check_end()
-        run, longest = trainer.start(), 0.8 * longest
-    return run, code
-
-
-def check_that_kills_change_nothing(trainer, seed):
-    draw, run = random.Random(seed), trainer.start()
-    for _ in range(draw.randint(1, 3)):
-        run, code = interrupted(trainer, draw, run, signal.SIGKILL)
-        assert code == -signal.SIGKILL, run.said()
-    run.check_finish(seed)
 
 
 @pytest.mark.parametrize("group", range(4))

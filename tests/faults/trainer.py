@@ -1,6 +1,8 @@
 """Attempts at training runs of one recipe, forked from a warm server, to be killed, stopped and finished."""
 
 import json
+import random
+import signal
 import time
 from collections.abc import Mapping
 from itertools import count
@@ -83,8 +85,28 @@ class Attempts:
         self.check_end(what)
 
     def check_end(self, what: object = "") -> None:
-        assert self.outcome() == self.trainer.expected, what
+        found, expected = self.outcome(), self.trainer.expected
+        assert [key for key in expected if found[key] != expected[key]] == [], what
+        assert found.keys() == expected.keys()
         rmtree(self.folder)
 
     def _task(self) -> dict[str, str]:
         return {"recipe": str(self.trainer.recipe), "run": str(self.path), "home": str(self.home)}
+
+
+def interrupted(trainer: Trainer, draw: random.Random, run: Attempts, number: int) -> tuple[Attempts, int]:
+    """A run that a signal has met at a random time, and the exit code; one that was faster is checked and replaced."""
+    longest = trainer.seconds * (0.6 if run.path.exists() else 1.0)  # what has begun needs less
+    while (code := run.attempt(after=draw.uniform(0.01, longest), signal=number)) == 0:
+        run.check_end()
+        run, longest = trainer.start(), 0.8 * longest
+    return run, code
+
+
+def check_that_kills_change_nothing(trainer: Trainer, seed: int) -> None:
+    """One to three kills at random times, and a run that then ends as if it had been left alone."""
+    draw, run = random.Random(seed), trainer.start()
+    for _ in range(draw.randint(1, 3)):
+        run, code = interrupted(trainer, draw, run, signal.SIGKILL)
+        assert code == -signal.SIGKILL, run.said()
+    run.check_finish(seed)
