@@ -1,7 +1,7 @@
 """The packaged recipes hold what the guides' tables say; the numbers here are those of the tables."""
 
 import socket
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -169,6 +169,38 @@ def test_tardbots_small_dense_baseline_has_the_values_of_its_command():
     assert limits(recipe) == [350, 350, 350, 200]
     assert (recipe.rhythm.validate_every, recipe.data.split.validation) == (0, 0)
     assert (recipe.rhythm.save_every, recipe.rhythm.keep) == (300, 5)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name.startswith("simplified/")])
+def test_the_simplified_models_recipes_share_the_values_of_their_guide(name):
+    recipe = read_recipe(name)
+    assert labels(recipe) == ["tinystories"]
+    assert recipe.tokenizer.kind == "bytes"
+    split, optim, schedule = recipe.data.split, recipe.optim, recipe.schedule
+    assert (split.kind, split.validation, split.test) == ("hash", 0.1, 0.1)
+    assert (optim.kind, optim.betas, optim.weight_decay, optim.clip) == ("adamw", (0.9, 0.95), 0.01, 1)
+    assert (schedule.kind, schedule.floor) == ("cosine", 0)
+    assert (recipe.training.precision, recipe.seed) == ("auto", 42)
+    samples = recipe.samples
+    assert (samples.temperature, samples.top_k, samples.top_p, recipe.rhythm.sample_tokens) == (1, 50, 0.9, 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "context", "micro", "stories"),
+    [("flat", 512, 16, None), ("flat_low_memory", 256, 8, None), ("flat_debug", 256, 16, 10_000)],
+)
+def test_the_flat_model_is_trained_as_its_guide_says_also_with_less_memory_and_on_a_subset(
+    name, context, micro, stories
+):
+    recipe = read_recipe(f"simplified/{name}")
+    assert recipe.model == replace(PRESETS["simplified/flat"].config, max_positions=context)
+    check_updates(recipe, context=context, batch=16 * 4, micro=micro)
+    assert limits(recipe) == [stories]
+    assert recipe.optim.lr == 3e-4
+    assert recipe.schedule.warmup.steps == 500
+    if stories is None:
+        assert recipe.training.length.steps == 10_000
+        assert (recipe.rhythm.log_every, recipe.rhythm.validate_every, recipe.rhythm.save_every) == (10, 500, 1000)
 
 
 def test_the_guides_values_can_be_set_by_keys():
