@@ -95,16 +95,16 @@ class MLGRUBlock(nn.Module):
 
 
 def ternary_monitors(model: nn.Module) -> dict[str, Tensor]:
-    """Mean shares of -1, 0 and 1 among the weights, and mean scale, over the ternary layers as they were last used.
+    """Mean shares of -1, 0 and 1 among the weights, and mean scale, over the ternary layers as they are now.
 
-    Nothing in a compiled pass, which keeps no ternary weights.
+    A layer that is yet to be used in this pass, as the head, still keeps those of the last update, so all are asked
+    anew. Nothing in a compiled pass, which keeps no ternary weights.
     """
-    if torch.compiler.is_compiling():
+    layers = [module for module in model.modules() if isinstance(module, BitLinear)]
+    used = next((layer.kept for layer in layers if layer.kept is not None), None)
+    if torch.compiler.is_compiling() or used is None:
         return {}
-    used = [module.kept for module in model.modules() if isinstance(module, BitLinear)]
-    found = [kept for kept in used if kept is not None]
-    if not found:
-        return {}
+    found = [layer.quantised(used.codes.dtype) for layer in layers]
     minus, zero, plus = torch.stack([kept.shares for kept in found]).mean(dim=0).unbind()
     scale = torch.stack([kept.scale for kept in found]).mean()
     return {"ternary.minus": minus, "ternary.zero": zero, "ternary.plus": plus, "ternary.scale": scale}
