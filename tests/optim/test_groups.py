@@ -35,6 +35,12 @@ def test_hidden_are_the_matrices_that_are_neither_embedding_nor_head(model):
     assert names(groups, hidden=True) == {"first.weight", "second.weight", "up.weight", "down.weight"}
 
 
+def test_a_routers_matrices_are_not_hidden_but_decay(model):
+    model.router = nn.Linear(8, 3, bias=False)
+    groups = group_parameters(model, decay_embeddings=False)
+    assert "router.weight" in names(groups, hidden=False, decays=True)
+
+
 def test_a_frozen_parameter_is_in_no_group(model):
     model.first.requires_grad_(False)
     assert not any(n.startswith("first") for n in names(group_parameters(model, decay_embeddings=False)))

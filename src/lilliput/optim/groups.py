@@ -23,7 +23,7 @@ class Group:
     """Parameters that share their update rule, their weight decay and their factor of the learning rate."""
 
     hidden: bool
-    """A matrix between hidden features: no embedding, no head, no vector."""
+    """A matrix between hidden features: no embedding, no head, no router, no vector."""
     decays: bool
     scale: float
     names: tuple[str, ...]
@@ -32,7 +32,9 @@ class Group:
 def group_parameters(model: Trainable, *, decay_embeddings: bool) -> list[Group]:
     """Every trainable parameter in exactly one group; groups in the order in which the model meets them."""
     embeddings = set(_parameters_of(module for module in model.modules() if isinstance(module, nn.Embedding)))
-    outer = embeddings | set(_parameters_of([model.head]))
+    # what a router's matrix means to the choice is in its size too, which Muon does not keep
+    routers = {parameter for name, parameter in model.named_parameters() if "router" in name.split(".")}
+    outer = embeddings | routers | set(_parameters_of([model.head]))
     scales = model.lr_scales()
     groups: dict[tuple[bool, bool, float], list[str]] = {}
     for name, parameter in model.named_parameters():
