@@ -100,6 +100,17 @@ def test_an_expert_without_tokens_costs_nothing_and_gets_a_zero_gradient(form):
         assert part.weight.grad[0].any() and part.bias.grad[0].any()
 
 
+@pytest.mark.parametrize("activation, bias", ACTIVATIONS.values(), ids=ACTIVATIONS)
+@pytest.mark.parametrize("form", ["grouped", "sliced"])
+def test_a_compiled_graph_has_the_same_results_and_gradients(form, activation, bias):
+    kernels.use(Kernels(experts=form))
+    made, x = mixture(activation, bias), draw(3, 7, 16)
+    compiled = torch.compile(lambda x: made(x)[0], backend="aot_eager", fullgraph=True)
+    found, expected = results(compiled, made, x), results(lambda x: made(x)[0], made, x)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6 * (1 + other.abs().max().item()))
+
+
 def test_widths_that_cannot_be_grouped_are_sliced():
     kernels.use(Kernels(experts="grouped"))
     made = Mixture(6, 10, 3, 2, swiglu)

@@ -5,14 +5,13 @@ losses and monitors of all layers' routings.
 """
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lilliput.nn.kernels import kernels
+from lilliput.nn.grouped_product import Groups, product
 
 # Shapes: B batch, T time, D dim, N tokens = B x T, X experts, k experts a token is sent to, R rows = N x k, F ffn dim
 
@@ -64,39 +63,10 @@ class Stack(nn.Module):
         self.bias = nn.Parameter(torch.zeros(num_experts, features_out)) if bias else None
         nn.init.normal_(self.weight, std=0.02)
 
-    def forward(self, rows: Tensor, groups: "Groups") -> Tensor:
+    def forward(self, rows: Tensor, groups: Groups) -> Tensor:
         """Of rows (R, in), each by its own expert: (R, out)."""
-        weight, bias = self.weight.to(rows.dtype), None if self.bias is None else self.bias.to(rows.dtype)
-        if _can_group(rows, weight):
-            y = F.grouped_mm(rows, weight.mT, offs=groups.ends)
-            return y if bias is None else y + bias.index_select(0, groups.expert)
-        return _Slices.apply(rows, weight, bias, groups.sizes)  # type: ignore[no-any-return, no-untyped-call]
-
-
-class Groups:
-    """Rows (R,) in the order of their experts."""
-
-    def __init__(self, chosen: Tensor, num_experts: int) -> None:
-        flat, self.active = chosen.flatten(), chosen.shape[1]
-        self.order = flat.argsort(stable=True)  # (R,), row -> token x k
-        self.inverse = self.order.argsort()  # (R,), token x k -> row
-        self.expert = flat.index_select(0, self.order)  # (R,)
-        every = torch.arange(num_experts, device=chosen.device)
-        self.ends = torch.searchsorted(self.expert, every, right=True, out_int32=True)  # (X,)
-
-    @cached_property
-    def sizes(self) -> list[int]:
-        """Rows of each expert; an accelerator has to be waited for."""
-        return self.ends.diff(prepend=self.ends.new_zeros(1)).tolist()
-
-    def spread(self, x: Tensor) -> Tensor:
-        """Tokens (N, D) as rows (R, D)."""
-        return x.index_select(0, self.order // self.active)
-
-    def gather(self, rows: Tensor, weights: Tensor) -> Tensor:
-        """The weighted sum (N, D) of each token's rows (R, D), always in the same order."""
-        each = rows.index_select(0, self.inverse).view(*weights.shape, -1)  # (N, k, D)
-        return (each * weights.to(rows.dtype)[..., None]).sum(dim=1)
+        bias = None if self.bias is None else self.bias.to(rows.dtype)
+        return product(rows, self.weight.to(rows.dtype), bias, groups)
 
 
 class Mixture(nn.Module):
@@ -192,52 +162,6 @@ def refuse_experts(num_experts: int, active: int) -> None:
         raise ValueError(
             f"num_active_experts ({active}) must be at most num_experts ({num_experts}); it may be 1 to {num_experts}"
         )
-
-
-class _Slices(torch.autograd.Function):
-    """One product per expert, each written to its slice of the result: any precision and width.
-
-    Slicing a stacked weight under autograd would add a gradient of the whole stack for every expert.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None, sizes: list[int]) -> Tensor:
-        ctx.save_for_backward(rows, weight)
-        ctx.sizes, ctx.has_bias = sizes, bias is not None
-        y = rows.new_empty(len(rows), weight.shape[1])
-        for expert, (part, into) in enumerate(zip(torch.split(rows, sizes), torch.split(y, sizes), strict=True)):
-            if len(part) and bias is None:
-                torch.mm(part, weight[expert].T, out=into)
-            elif len(part) and bias is not None:
-                torch.addmm(bias[expert], part, weight[expert].T, out=into)
-        return y
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
-        (gradient,), (rows, weight), sizes = gradients, ctx.saved_tensors, ctx.sizes
-        parts = torch.split(gradient, sizes)
-        of_rows = of_weight = of_bias = None
-        if ctx.needs_input_grad[0]:
-            of_rows = torch.empty_like(rows)
-            for expert, (part, into) in enumerate(zip(parts, torch.split(of_rows, sizes), strict=True)):
-                if len(part):
-                    torch.mm(part, weight[expert], out=into)
-        if ctx.needs_input_grad[1]:
-            of_weight = torch.empty_like(weight)
-            for part, row, into in zip(parts, torch.split(rows, sizes), of_weight, strict=True):
-                torch.mm(part.T, row, out=into)  # zero where no row is
-        if ctx.has_bias and ctx.needs_input_grad[2]:
-            of_bias = torch.stack([part.sum(dim=0) for part in parts])
-        return of_rows, of_weight, of_bias, None
-
-
-def _can_group(rows: Tensor, weight: Tensor) -> bool:
-    """Whether `F.grouped_mm`, which wants strides of 16 bytes and no float64, is chosen and can be had."""
-    chosen = kernels().experts
-    if torch.compiler.is_compiling():
-        chosen = "grouped"  # slices have to know their sizes, a graph does not
-    is_able = rows.dtype != torch.float64 and all(n * rows.element_size() % 16 == 0 for n in weight.shape[1:])
-    return is_able and (chosen or ("sliced" if rows.device.type == "cpu" else "grouped")) == "grouped"
 
 
 def _cast(x: Tensor) -> Tensor:
