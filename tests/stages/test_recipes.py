@@ -203,6 +203,35 @@ def test_the_flat_model_is_trained_as_its_guide_says_also_with_less_memory_and_o
         assert (recipe.rhythm.log_every, recipe.rhythm.validate_every, recipe.rhythm.save_every) == (10, 500, 1000)
 
 
+HNETS = {
+    "hnet1": {"micro": 32, "lr": 3e-4, "steps": 15_000, "warmup": 750, "save": 1500, "ratio": 0.03, "scales": (1.5, 1)},
+    "hnet2": {"micro": 16, "lr": 2e-4, "steps": 20_000, "warmup": 1000, "save": 2000, "ratio": 0.05},
+    "hnet3": {"micro": 16, "lr": 2e-4, "steps": 20_000, "warmup": 1000, "save": 2000, "ratio": 0.05},
+}
+
+
+@pytest.mark.parametrize("name", HNETS)
+def test_the_hierarchical_models_are_trained_as_their_guide_says(name):
+    recipe, stated = read_recipe(f"simplified/{name}"), HNETS[name]
+    check_updates(recipe, context=512, batch=64, micro=stated["micro"])
+    assert recipe.optim.lr == stated["lr"]
+    assert (recipe.training.length.steps, recipe.schedule.warmup.steps) == (stated["steps"], stated["warmup"])
+    rhythm, model = recipe.rhythm, recipe.model
+    assert (rhythm.log_every, rhythm.validate_every, rhythm.save_every) == (50, 500, stated["save"])
+    assert (model.chunk_size, model.ratio_weight) == (2.5, stated["ratio"])
+    assert model.lr_scales == stated.get("scales", (2, 1.5, 1))
+    if name != "hnet3":
+        assert model == replace(PRESETS[f"simplified/{name}"].config, max_positions=512)
+
+
+def test_the_guides_shape_of_ones_own_can_be_written_key_by_key():
+    model = read_recipe("simplified/hnet3").model
+    assert model.dims == (384, 512, 768)
+    assert model.num_layers == ((3, 0, 3), (3, 0, 3), (6,))
+    assert (model.num_heads, model.expand_ratio, model.hidden_ratio) == (1, 1, 4)
+    assert (model.max_positions, model.norm_eps) == (2048, 1e-6)
+
+
 def test_the_guides_values_can_be_set_by_keys():
     words = [
         *["data.workers=2", "data.prefetch=1", "training.precision=fp16", "training.activation_checkpointing=true"],
