@@ -1,5 +1,7 @@
+import torch
 from torch import nn
 
+from lilliput.nn.experts import Mixture, swiglu
 from lilliput.optim.groups import group_parameters, scale_of
 
 
@@ -56,3 +58,24 @@ def test_the_longest_prefix_in_whole_words_scales_the_rate(model):
 def test_a_model_without_a_head_of_its_own_parameters_still_groups(model):
     model.head = nn.Identity()
     assert "first.weight" in names(group_parameters(model, decay_embeddings=False), hidden=True)
+
+
+def test_stacked_experts_are_hidden_matrices_and_their_biases_are_vectors(model):
+    model.mixture = Mixture(8, 16, 4, 2, swiglu, bias=True)
+    groups = group_parameters(model, decay_embeddings=False)
+    stacked = {"mixture.gate_up.weight", "mixture.down.weight"}
+    assert stacked <= names(groups, hidden=True, decays=True)
+    biases = {"mixture.gate_up.bias", "mixture.down.bias", "mixture.router.bias"}
+    assert biases <= names(groups, hidden=False, decays=False)
+
+
+def test_a_router_decays_and_is_no_hidden_matrix(model):
+    model.mixture = Mixture(8, 16, 4, 2, swiglu)
+    assert "mixture.router.weight" in names(group_parameters(model, decay_embeddings=False), hidden=False, decays=True)
+
+
+def test_taps_of_a_short_convolution_and_tables_of_bounds_are_vectors(model):
+    model.convolution = nn.Conv1d(8, 8, 4, groups=8)
+    model.lower_bounds = nn.Parameter(torch.zeros(3, 8))
+    vectors = names(group_parameters(model, decay_embeddings=False), hidden=False, decays=False)
+    assert {"convolution.weight", "lower_bounds"} <= vectors

@@ -1,6 +1,7 @@
 import torch
+from torch import nn
 
-from lilliput.optim.muon import orthogonalize
+from lilliput.optim.muon import Muon, orthogonalize
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 
@@ -22,3 +23,20 @@ def test_singular_values_end_near_one():
 
 def test_a_zero_gradient_stays_zero():
     assert not orthogonalize(torch.zeros(1, 4, 4), COEFFICIENTS, 5, 1e-7).any()
+
+
+def test_each_expert_of_a_stack_moves_as_a_matrix_of_its_own():
+    torch.manual_seed(0)
+    stack, gradients = nn.Parameter(torch.randn(3, 12, 4)), torch.randn(4, 3, 12, 4)
+    alone = [nn.Parameter(matrix.clone()) for matrix in stack.detach()]
+    options = {"momentum": 0.95, "nesterov": True, "ns_steps": 5}
+    together = Muon([{"params": [stack], "lr": 0.02, "weight_decay": 0.1}], **options)
+    apart = torch.optim.Muon(alone, lr=0.02, weight_decay=0.1, **options)
+    for gradient in gradients:
+        stack.grad = gradient.clone()
+        for matrix, its in zip(alone, gradient, strict=True):
+            matrix.grad = its.clone()
+        together.step()
+        apart.step()
+    torch.testing.assert_close(stack, torch.stack(list(alone)), rtol=0, atol=1e-3)
+    assert len(together.param_groups) == 1

@@ -23,7 +23,7 @@ class Group:
     """Parameters that share their update rule, their weight decay and their factor of the learning rate."""
 
     hidden: bool
-    """A matrix between hidden features: no embedding, no head, no router, no vector."""
+    """Matrices between hidden features: no embedding, no head, no router, no vector."""
     decays: bool
     scale: float
     names: tuple[str, ...]
@@ -40,10 +40,19 @@ def group_parameters(model: Trainable, *, decay_embeddings: bool) -> list[Group]
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        decays = parameter.ndim >= 2 and (decay_embeddings or parameter not in embeddings)
-        key = (parameter.ndim == 2 and parameter not in outer, decays, scale_of(name, scales))
+        matrix = is_matrix(name, parameter)
+        decays = matrix and (decay_embeddings or parameter not in embeddings)
+        key = (matrix and parameter not in outer, decays, scale_of(name, scales))
         groups.setdefault(key, []).append(name)
     return [Group(*key, tuple(names)) for key, names in groups.items()]
+
+
+def is_matrix(name: str, parameter: nn.Parameter) -> bool:
+    """A `weight` that maps features to features, or a stack of them with one for each expert.
+
+    The biases of a stack, the taps of a depthwise convolution (D, 1, taps) and a table of bounds are vectors too.
+    """
+    return name.endswith("weight") and parameter.ndim >= 2 and min(parameter.shape[-2:]) > 1
 
 
 def scale_of(name: str, scales: Mapping[str, float]) -> float:
