@@ -29,6 +29,17 @@ TASKS = {
         "optim": {"kind": "muon", "lr": 0.02, "clip": 0.5},
         "training": {"precision": "bf16"},
     },
+    "experts": {
+        "model": {
+            "family": "mixtral",
+            "dim": 32,
+            "num_layers": 1,
+            "num_heads": 2,
+            "num_experts": 3,
+            "ffn_dim": 32,
+            "z_weight": 0.001,
+        },
+    },
 }
 
 
@@ -85,7 +96,7 @@ def runs(tmp_path, monkeypatch) -> Callable[..., Runs]:
     return make
 
 
-SMALL = {"model": {"dim": 32, "num_layers": 1}}
+SMALL = {"model": {"family": "gpt2", "dim": 32, "num_layers": 1, "num_heads": 2, "dropout": 0.1}}
 
 
 def finished(told: list[Event]) -> tuple[str, int]:
@@ -114,6 +125,27 @@ def test_ten_updates_are_five_and_five_more_bit_for_bit(runs, task):
     whole, parts = of.outcome("whole"), of.outcome("parts")
     assert whole["metrics"][4]["loss"] != whole["metrics"][5]["loss"]
     assert parts == whole
+
+
+def test_a_run_keeps_how_tokens_meet_their_experts(runs):
+    of = runs(**TASKS["experts"])
+    of.train("run", stop_at=3)
+    stored = json.loads((of.folder / "run" / "config.json").read_text())["training"]["expert_dispatch"]
+    assert stored in ("grouped", "sliced")
+    other = "grouped" if stored == "sliced" else "sliced"
+    with pytest.raises(LilliputError, match=r"training\.expert_dispatch"):
+        of.train("run", f"training.expert_dispatch={other}")
+    told = of.train("run", word=str(of.folder / "task.yaml"))
+    assert finished(told) == ("length", 10)
+    assert not any("not bit for bit" in line(event) for event in told)
+
+
+def test_a_single_active_expert_is_told_once_before_the_first_update(runs):
+    of = runs(**TASKS["experts"])
+    told = [of.train("one", "model.num_active_experts=1"), of.train("two", "model.num_active_experts=2")]
+    one, two = ([e.message for e in events if isinstance(e, Warned) and "num_active" in e.message] for events in told)
+    assert len(one) == 1 and "would teach the router nothing" in one[0]
+    assert two == []
 
 
 def test_a_run_goes_on_the_same_from_each_of_its_checkpoints(runs):

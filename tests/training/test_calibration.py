@@ -3,7 +3,9 @@ import json
 import pytest
 import torch
 
+from lilliput.models.mixtral import MixtralConfig
 from lilliput.models.modern import ModernConfig
+from lilliput.nn import kernels
 from lilliput.optim import AdamWConfig, MuonConfig, build_optimizer
 from lilliput.training import calibration
 from lilliput.training.calibration import faster, largest_useful, remember, resolved, steps_per_minute, undisturbed
@@ -144,6 +146,43 @@ def test_every_auto_becomes_a_value_and_stays_the_same(monkeypatch):
         torch.set_num_threads(threads)
     assert "auto" not in (first.micro_batch_size, first.precision, first.threads)
     assert 1 <= first.micro_batch_size <= 6
+
+
+def routed(**changed):
+    given = {"dim": 32, "num_layers": 1, "num_heads": 2, "num_experts": 3, "ffn_dim": 32, "max_positions": 16}
+    return MixtralConfig(**given | changed)
+
+
+@pytest.fixture
+def afterwards():
+    before = kernels.kernels()
+    yield
+    kernels.use(before)
+
+
+@pytest.mark.usefixtures("afterwards")
+@pytest.mark.parametrize("fast", ["grouped", "sliced"])
+def test_experts_get_the_faster_form_and_keep_it(monkeypatch, fast):
+    forms = []
+
+    def seconds(*_):
+        forms.append(kernels.kernels().experts)
+        return 1.0 if forms[-1] == fast else 2.0
+
+    monkeypatch.setattr(calibration, "_seconds_per_window", seconds)
+    found = resolved(fixed(), routed(), 256)
+    assert (found.expert_dispatch, sorted(forms)) == (fast, ["grouped", "sliced"])
+    assert kernels.kernels().experts == found.means.experts == fast
+    monkeypatch.setattr(calibration, "_seconds_per_window", None)
+    assert resolved(fixed(), routed(), 256) == found
+    kept = resolved(fixed(expert_dispatch="grouped"), routed(num_layers=2), 256)
+    assert kept.expert_dispatch == kernels.kernels().experts == "grouped"
+
+
+def test_a_family_without_experts_has_no_form_and_measures_none(monkeypatch):
+    monkeypatch.setattr(calibration, "_seconds_per_window", None)
+    found = resolved(fixed(), MODEL, 256)
+    assert (found.expert_dispatch, found.means.experts, kernels.kernels().experts) == ("auto", None, None)
 
 
 def test_a_value_that_is_given_is_not_measured(monkeypatch):

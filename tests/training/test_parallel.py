@@ -15,7 +15,13 @@ from lilliput.training.precision import Precision
 
 
 def facts(**changed):
-    given = {"device": torch.device("cpu"), "precision": Precision(), "threads": 1, "micro_batch_size": 4}
+    given = {
+        "device": torch.device("cpu"),
+        "precision": Precision(),
+        "threads": 1,
+        "micro_batch_size": 4,
+        "experts": None,
+    }
     return contract(**{**given, "deterministic": False, "compiled": False, **changed})
 
 
@@ -56,5 +62,7 @@ def test_an_unchanged_contract_has_no_differences_and_each_change_is_named():
     assert contract_differences(facts(), facts()) == []
     assert contract_differences(facts(), facts(threads=2)) == ["threads: 1 -> 2"]
     assert contract_differences(facts(), facts(precision=Precision("bf16"))) == ["precision: fp32 -> bf16"]
+    (changed,) = contract_differences(facts(), facts(experts="sliced"))
+    assert changed.startswith("kernels: Kernels(") and "experts='sliced'" in changed
     assert contract_differences(facts(), {**facts(), "kernels": "others"})[0].startswith("kernels: Kernels(")
     assert contract_differences({**facts(), "old": 1}, facts()) == ["old: 1 -> None"]

@@ -1,5 +1,6 @@
 """What every model family promises: features in training and in stepwise decoding, never a loss."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -69,6 +70,15 @@ class LanguageModel(nn.Module):
     def flops_per_token(self, context: int) -> int:
         """Floating-point operations of one forward pass, per token, at a context length."""
         raise NotImplementedError
+
+    @property
+    def has_experts(self) -> bool:
+        """Whether tokens are sent to experts, which can be done in more than one way."""
+        return False
+
+    def remarks(self) -> Sequence[str]:
+        """What is worth a warning to whoever trains a model of these settings."""
+        return ()
 
     def idle_parameters(self) -> int:
         """Parameters that a token does not pass through, as the experts it was not sent to."""

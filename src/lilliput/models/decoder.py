@@ -1,7 +1,7 @@
 """The frame of decoders with RMS norms and rotary positions: embedding, blocks, last norm, head, hub names."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -16,6 +16,11 @@ from lilliput.nn.rope import Rotation, rotation
 from lilliput.nn.state import KVCache, State
 
 # Shapes: B batch, T time, D dim, V vocab
+
+ONE_ACTIVE = (
+    "model.num_active_experts=1: a softmax over one expert is always 1 and would teach the router nothing, so each"
+    " expert's output is weighted by its share of a softmax over all of them; two or more need no such weight"
+)
 
 
 class Block(nn.Module):
@@ -95,8 +100,20 @@ class Decoder(LanguageModel):
         blocks = sum(block.flops_per_token(context) for block in self.blocks if isinstance(block, Block))
         return blocks + 2 * self.head.weight.numel()
 
+    @property
+    def mixtures(self) -> list[Mixture]:
+        return [module for module in self.modules() if isinstance(module, Mixture)]
+
+    @property
+    def has_experts(self) -> bool:
+        return bool(self.mixtures)
+
+    def remarks(self) -> Sequence[str]:
+        alone = any(mixture.active == 1 < mixture.num_experts for mixture in self.mixtures)
+        return (ONE_ACTIVE,) if alone else ()
+
     def idle_parameters(self) -> int:
-        return sum(module.idle_parameters() for module in self.modules() if isinstance(module, Mixture))
+        return sum(mixture.idle_parameters() for mixture in self.mixtures)
 
 
 # our names -> those that transformers' Llama and its kin share

@@ -23,7 +23,7 @@ from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training import calibration, parallel
 from lilliput.training.precision import check
 
-AUTO = ("device", "micro_batch_size", "precision", "threads")
+AUTO = ("device", "expert_dispatch", "micro_batch_size", "precision", "threads")
 """Training settings whose `auto`, in a recipe that resumes a run, means what the run has."""
 
 
@@ -162,6 +162,7 @@ def _contract(recipe: Recipe) -> parallel.Facts:
         precision=check(means.precision, device),
         threads=means.threads,
         micro_batch_size=means.micro_batch_size,
+        experts=means.experts,
         deterministic=training.deterministic,
         compiled=training.compile,
     )

@@ -60,6 +60,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     if not progress.total:
         progress.total = _length(parts)
     yield Prepared(tuple(_summary(parts, progress.total)))
+    yield from (Warned(remark) for remark in parts.model.remarks())
     if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
         yield Warned("warm-up takes more than a fifth of the run")
     options = {"total": progress.total, "workers": recipe.data.workers, "prefetch": recipe.data.prefetch}
@@ -73,6 +74,7 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
     device = parallel.choose_device(training.device)
     precision = check(training.means.precision, device)
     parallel.use_threads(training.means.threads)
+    parallel.use_experts(training.means.experts)
     parallel.use_determinism(training.deterministic, device)
     model = build_model(recipe.model, tokenizer.size, recipe.seed).to(device)
     optimizer = build_optimizer(model, recipe.optim, precision.weights)
@@ -235,4 +237,6 @@ def _summary(parts: Parts, total: int) -> Iterator[str]:
     yield from (words for shard in shards for words in shard.manifest["provenance"].get("text", ()))
     yield f"{total:,} updates of {training.batch_size} windows, {parts.batches.steps_per_epoch:,} an epoch"
     means = f"micro-batches of {training.micro_batch_size}, {training.threads} threads"
+    if training.means.experts:
+        means += f", experts {training.means.experts}"
     yield f"{training.precision} on {parts.device}, {means}"

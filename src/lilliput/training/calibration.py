@@ -16,7 +16,8 @@ import torch
 
 from lilliput import __version__
 from lilliput.models.contract import LanguageModel, ModelSettings
-from lilliput.models.weights import build_model
+from lilliput.models.weights import build_model, outline
+from lilliput.nn.kernels import Experts
 from lilliput.optim import Optimizer
 from lilliput.optim.optimizer import Weights
 from lilliput.runs import durable, home
@@ -25,7 +26,7 @@ from lilliput.tokens.order import hash64
 from lilliput.training.loading import place
 from lilliput.training.loop import cross_entropy, train
 from lilliput.training.meter import peak_flops
-from lilliput.training.parallel import choose_device, choose_threads, use_threads
+from lilliput.training.parallel import choose_device, choose_threads, use_experts, use_threads
 from lilliput.training.precision import Format, Precision, candidates, check
 from lilliput.training.randomness import seeded
 from lilliput.training.settings import TrainingConfig
@@ -44,7 +45,7 @@ BUDGET_S = 4.0
 
 
 def resolved(training: TrainingConfig, model: ModelSettings, vocab_size: int) -> TrainingConfig:
-    """The settings with threads, precision and micro-batch fixed; sets the threads of this process."""
+    """The settings with threads, precision, experts and micro-batch fixed; sets what this process computes with."""
     device = choose_device(training.device)
     threads = choose_threads(training.threads)
     use_threads(threads)
@@ -54,16 +55,36 @@ def resolved(training: TrainingConfig, model: ModelSettings, vocab_size: int) ->
         shape = (vocab_size, training.context_length, windows)
         return _seconds_per_window(model, shape, device, check(precision, device))
 
+    few = min(training.batch_size, max(1, FEW_TOKENS // training.context_length))
+
     def fastest() -> Format:
-        few = min(training.batch_size, max(1, FEW_TOKENS // training.context_length))
         return faster(candidates(device), lambda name: time_of(name, few))
 
+    def faster_experts(precision: Format) -> Experts:
+        def seconds(form: Experts) -> float:
+            use_experts(form)
+            return time_of(precision, few)
+
+        return faster(["sliced", "grouped"] if device.type == "cpu" else ["grouped", "sliced"], seconds)
+
+    use_experts(None if training.expert_dispatch == "auto" else training.expert_dispatch)
     precision = training.precision if training.precision != "auto" else remember(f"precision {what}", fastest)
+    expert_dispatch = training.expert_dispatch
+    if expert_dispatch == "auto" and outline(model, vocab_size).has_experts:
+        form = remember(f"experts {what} {precision}", lambda: faster_experts(precision))
+        use_experts(form)
+        expert_dispatch = form
     micro_batch_size = training.micro_batch_size
     if micro_batch_size == "auto":
-        key = f"micro_batch {what} {precision} {training.batch_size}"
+        key = f"micro_batch {what} {precision} {expert_dispatch} {training.batch_size}"
         micro_batch_size = remember(key, lambda: largest_useful(training.batch_size, lambda n: time_of(precision, n)))
-    return replace(training, threads=threads, precision=precision, micro_batch_size=micro_batch_size)
+    return replace(
+        training,
+        threads=threads,
+        precision=precision,
+        expert_dispatch=expert_dispatch,
+        micro_batch_size=micro_batch_size,
+    )
 
 
 def steps_per_minute(

@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,8 @@ import torch
 
 from lilliput import __version__
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.nn.kernels import kernels
+from lilliput.nn import kernels
+from lilliput.nn.kernels import Experts
 from lilliput.training.precision import Precision
 
 Facts = dict[str, str | int | bool]
@@ -42,6 +44,11 @@ def use_threads(threads: int) -> None:
     torch.set_num_threads(threads)
 
 
+def use_experts(form: Experts | None) -> None:
+    """How tokens meet their experts, for this process; None = by device."""
+    kernels.use(replace(kernels.kernels(), experts=form))
+
+
 def use_determinism(deterministic: bool, device: torch.device) -> None:
     """Refuse operations that do not repeat: always on the CPU, where none is needed, elsewhere when asked for."""
     if device.type == "cuda" and deterministic:
@@ -57,6 +64,7 @@ def contract(
     precision: Precision,
     threads: int,
     micro_batch_size: int,
+    experts: Experts | None,
     deterministic: bool,
     compiled: bool,
 ) -> Facts:
@@ -68,7 +76,7 @@ def contract(
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "precision": precision.format,
-        "kernels": str(kernels()),
+        "kernels": str(replace(kernels.kernels(), experts=experts)),
         "threads": threads,
         "micro_batch_size": micro_batch_size,
         "deterministic": deterministic,

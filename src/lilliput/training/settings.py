@@ -6,6 +6,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field
 
 from lilliput.config.settings import Safe, Semantic, settings
+from lilliput.nn.kernels import Experts
 
 
 @settings
@@ -43,6 +44,8 @@ class Means(NamedTuple):
     threads: int
     precision: Literal["fp32", "bf16", "fp16"]
     micro_batch_size: int
+    experts: Experts | None
+    """None for a family without experts."""
 
 
 @settings
@@ -60,6 +63,8 @@ class TrainingConfig:
     """Where the model trains; `auto` takes an accelerator where there is one."""
     threads: Semantic[Annotated[int, Field(ge=1, le=1024)] | Literal["auto"]] = "auto"
     """CPU threads of one operation; the sums of one thread and of two differ in their last bits."""
+    expert_dispatch: Semantic[Literal["auto", "grouped", "sliced"]] = "auto"
+    """How tokens meet their experts: in torch's grouped product, or expert by expert. `auto` takes the faster."""
     deterministic: Semantic[bool] = False
     """Refuse operations whose result changes from run to run; on the CPU there is nothing to refuse."""
     compile: Semantic[bool] = False
@@ -72,7 +77,8 @@ class TrainingConfig:
         """Of resolved settings alone."""
         if self.threads == "auto" or self.precision == "auto" or self.micro_batch_size == "auto":
             raise ValueError("settings with `auto` have to be resolved first")
-        return Means(self.threads, self.precision, self.micro_batch_size)
+        experts = None if self.expert_dispatch == "auto" else self.expert_dispatch
+        return Means(self.threads, self.precision, self.micro_batch_size, experts)
 
     def __post_init__(self) -> None:
         if self.micro_batch_size != "auto" and self.micro_batch_size > self.batch_size:
