@@ -1,7 +1,7 @@
 """The frame of decoders with RMS norms and rotary positions: embedding, blocks, last norm, head, hub names."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,9 @@ ONE_ACTIVE = (
     " expert's output is weighted by its share of a softmax over all of them; two or more need no such weight"
 )
 
+Norm = Callable[[int, float], nn.Module]
+"""Makes a norm of a width, with what is added to the mean square."""
+
 
 class Block(nn.Module):
     """Attention, then a feed-forward, each on a normed copy of the stream that it adds to.
@@ -29,11 +32,18 @@ class Block(nn.Module):
     Where the feed-forward is a mixture, it is also told where the tokens were sent.
     """
 
-    def __init__(self, attention: GroupedQueryAttention, feed_forward: SwiGLU | Mixture, dim: int, eps: float) -> None:
+    def __init__(
+        self,
+        attention: GroupedQueryAttention,
+        feed_forward: SwiGLU | Mixture,
+        dim: int,
+        eps: float,
+        norm: Norm = nn.RMSNorm,
+    ) -> None:
         super().__init__()
-        self.attention_norm = nn.RMSNorm(dim, eps)
+        self.attention_norm = norm(dim, eps)
         self.attention = attention
-        self.feed_forward_norm = nn.RMSNorm(dim, eps)
+        self.feed_forward_norm = norm(dim, eps)
         self.feed_forward = feed_forward
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor | tuple[Tensor, Routing]:
@@ -50,12 +60,12 @@ class Decoder(LanguageModel):
 
     head: nn.Linear
 
-    def __init__(self, config: Any, vocab_size: int, blocks: Iterable[nn.Module]) -> None:
+    def __init__(self, config: Any, vocab_size: int, blocks: Iterable[nn.Module], norm: Norm = nn.RMSNorm) -> None:
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         self.embed = nn.Embedding(vocab_size, config.dim)
         self.blocks = nn.ModuleList(blocks)
-        self.norm = nn.RMSNorm(config.dim, config.norm_eps)
+        self.norm = norm(config.dim, config.norm_eps)
         self.head = nn.Linear(config.dim, vocab_size, bias=False)
         if config.tied:
             self.head.weight = self.embed.weight

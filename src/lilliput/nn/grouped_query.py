@@ -1,5 +1,6 @@
 """Grouped-query attention with rotary positions (arXiv 2305.13245): the four projections around `attend`."""
 
+import torch
 from torch import Tensor, nn
 
 from lilliput.nn.attention import Sight, attend, keys_per_query
@@ -9,7 +10,10 @@ from lilliput.nn.rope import Rotation, rotate
 
 
 class GroupedQueryAttention(nn.Module):
-    """Query heads that share key/value heads in groups; `window` is what a token sees, None = all before it."""
+    """Query heads that share key/value heads in groups; `window` is what a token sees, None = all before it.
+
+    With `sinks` each query head learns a logit that takes weight and gives nothing.
+    """
 
     def __init__(
         self,
@@ -21,6 +25,7 @@ class GroupedQueryAttention(nn.Module):
         head_dim: int | None = None,
         window: int | None = None,
         bias: bool = False,
+        sinks: bool = False,
     ) -> None:
         super().__init__()
         self.layer, self.window, self.head_dim = layer, window, head_dim or dim // num_heads
@@ -29,10 +34,11 @@ class GroupedQueryAttention(nn.Module):
         self.key = nn.Linear(dim, held, bias=bias)
         self.value = nn.Linear(dim, held, bias=bias)
         self.out = nn.Linear(asked, dim, bias=bias)
+        self.sinks = nn.Parameter(torch.zeros(num_heads)) if sinks else None
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
         q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for p in (self.query, self.key, self.value))
-        y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window)
+        y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window, sinks=self.sinks)
         return self.out(y)  # type: ignore[no-any-return]
 
     def flops_per_token(self, context: int) -> int:

@@ -1,10 +1,10 @@
-"""The root-mean-square norm without parameters (arXiv 1910.07467); `nn.RMSNorm` is the one with a scale."""
+"""The root-mean-square norm (arXiv 1910.07467) without parameters, and with a scale in full precision."""
 
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
@@ -12,6 +12,18 @@ def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
     if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a compiler joins the operations itself
         return _Rms.apply(x, eps)  # type: ignore[no-any-return, no-untyped-call]
     return F.rms_norm(x, x.shape[-1:], eps=eps)
+
+
+class WideRMSNorm(nn.Module):
+    """A norm with a scale that rounds to the precision of x once, at the end; `nn.RMSNorm` may before its scale too."""
+
+    def __init__(self, dim: int, eps: float) -> None:
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(dim)), eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = torch.promote_types(x.dtype, torch.float32)
+        return (rms(x.to(wide), self.eps) * self.weight.to(wide)).to(x.dtype)
 
 
 class _Rms(torch.autograd.Function):
