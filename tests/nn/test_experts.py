@@ -170,7 +170,8 @@ def test_an_even_load_has_the_least_balance_loss_and_the_greatest_entropy():
     assert aux["balance"].item() == pytest.approx(0.5)
     assert aux["router_z"].item() == pytest.approx(0.1 * z_loss(even).item())
     assert monitors["experts.3.entropy"].item() == pytest.approx(math.log(4))
-    assert (monitors["experts.3.load.0"], monitors["experts.3.largest"]) == (0.25, 0.25)
+    assert (monitors["experts.3.load.0"], monitors["experts.3.largest"], monitors["experts.largest"]) == (0.25,) * 3
+    assert monitors["experts.router_entropy"] == monitors["experts.3.router_entropy"]
 
 
 def test_a_layer_that_collapses_costs_up_to_the_number_of_experts():

@@ -22,6 +22,12 @@ def test_an_update_is_one_line_with_progress_figures_rates_and_memory():
     )
 
 
+def test_figures_of_single_layers_are_left_to_the_log():
+    extra = {"aux.balance": 0.01, "monitor.experts.largest": 0.5, "monitor.experts.3.load.1": 0.25}
+    told = line(Stepped(1, 2, 0.5, 2.5, 1.0, 1e-3, 1.0, {}, extra))
+    assert told.endswith("aux.balance=0.0100 monitor.experts.largest=0.5000")
+
+
 def test_perplexity_is_exp_of_the_loss_and_never_an_error():
     assert f"ppl={math.exp(2.5):.2f} " in line(Stepped(1, 2, 0.5, 2.5, 1.0, 1e-3, 1.0))
     assert "ppl=inf " in line(Stepped(1, 2, 0.5, 1e4, 1.0, 1e-3, 1.0))

@@ -121,18 +121,29 @@ def clamped_swiglu(h: Tensor, limit: float = 7.0, alpha: float = 1.702) -> Tenso
 def told(routings: Mapping[int, Routing], documents: Tensor | None, *, balance: float, router_z: float) -> Told:
     """Auxiliary losses, means over the layers times their weights, and monitors by `experts.<layer>.<what>`.
 
-    Padding, document -1 of `documents` (B, T), does not count.
+    Without a layer's number stand the largest share of any and the mean entropy of a router's choice. Padding, document
+    -1 of `documents` (B, T), does not count; a layer with one expert has nothing to tell.
     """
     losses: dict[str, list[Tensor]] = {"balance": [], "router_z": []}
     monitors: dict[str, Tensor] = {}
     counted = None if documents is None else (documents >= 0).flatten()  # (N,)
     for layer, routing in routings.items():
+        if routing.logits.shape[-1] == 1:
+            continue
         share = load(routing, counted)
         losses["balance"].append(balance_loss(routing, counted))
         losses["router_z"].append(z_loss(routing, counted))
         monitors |= {f"experts.{layer}.load.{expert}": part for expert, part in enumerate(share.unbind())}
         monitors[f"experts.{layer}.entropy"] = torch.special.entr(share).sum()
         monitors[f"experts.{layer}.largest"] = share.max()
+        doubt = torch.special.entr(routing.logits.detach().softmax(dim=-1)).sum(dim=-1)  # (N,)
+        monitors[f"experts.{layer}.router_entropy"] = _mean(doubt, counted)
+    if monitors:
+        largest, doubts = (
+            [v for n, v in monitors.items() if n.endswith(end)] for end in (".largest", ".router_entropy")
+        )
+        monitors["experts.largest"] = torch.stack(largest).max()
+        monitors["experts.router_entropy"] = torch.stack(doubts).mean()
     weights = {"balance": balance, "router_z": router_z}
     aux = {name: weights[name] * torch.stack(each).mean() for name, each in losses.items() if each and weights[name]}
     return aux, monitors

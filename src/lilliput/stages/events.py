@@ -141,7 +141,7 @@ def _stepped(event: Stepped) -> str:
         f"lr={event.lr:.3g}",
         f"grad_norm={event.grad_norm:.3f}",
     ]
-    words += [f"{name}={value:.4f}" for name, value in event.extra.items()]
+    words += [f"{name}={value:.4f}" for name, value in event.extra.items() if not _is_detail(name)]
     clock = event.clock
     if "updates_per_s" in clock:
         words += [f"updates/s={clock['updates_per_s']:.2f}", f"micro-steps/s={clock['micro_steps_per_s']:.2f}"]
@@ -151,3 +151,8 @@ def _stepped(event: Stepped) -> str:
     if "memory" in clock:
         words += [f"mem={gigabytes(clock['memory'])}/{gigabytes(clock['memory_total'])}"]
     return " ".join(words)
+
+
+def _is_detail(name: str) -> bool:
+    """Whether a figure is that of one layer or expert: `metrics.jsonl` has those, a line has no room for them."""
+    return any(part.isdigit() for part in name.split("."))
