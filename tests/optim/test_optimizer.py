@@ -134,3 +134,50 @@ def test_every_group_follows_the_schedule_from_its_own_peak(model):
     optimizer = build_optimizer(model, AdamWConfig(lr=0.1))
     assert optimizer.set_lr(0.5) == 0.05
     assert {group["lr"] for group in optimizer.param_groups} == {0.05, 0.1}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("config", CONFIGS)
+def test_late_weights_stay_to_the_last_bit_until_their_update_and_move_then(model, learn, config, dtype):
+    late = frozenset({"first.weight", "norm.bias", "head.weight"})
+    optimizer = build_optimizer(model, config, dtype, late=late)
+    optimizer.sleep(2)
+    before = weights_of(optimizer)
+    for step in range(3):
+        update(model, optimizer, learn, step)
+        moved = {name for name, weight in weights_of(optimizer).items() if not torch.equal(weight, before[name])}
+        assert moved == set(before) - (late if step < 2 else set())
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_frozen_weights_are_neither_updated_nor_rounded_where_they_are_saved(model, learn, dtype):
+    model.second.requires_grad_(False)
+    value = model.second.weight.detach().clone()
+    optimizer = build_optimizer(model, CONFIGS[0], dtype)
+    update(model, optimizer, learn, 0)
+    assert not any(key.startswith("second") for key in optimizer.tensors())
+    assert torch.equal(optimizer.weights.stored("second.weight"), value)
+    optimizer.weights.load(lambda name: optimizer.weights.stored(name) * 2)
+    assert torch.equal(optimizer.weights.stored("second.weight"), 2 * value)
+    assert torch.equal(model.second.weight, (2 * value).to(dtype))
+
+
+def test_what_is_missing_of_a_state_starts_at_zero(model, learn):
+    optimizer = build_optimizer(model, CONFIGS[0])
+    update(model, optimizer, learn, 0)
+    kept = {key: value.clone() for key, value in optimizer.tensors().items() if key.startswith("first.")}
+    optimizer.take(kept, 7)
+    assert optimizer.updates == 7
+    found = optimizer.tensors()
+    assert all(torch.equal(found[key], kept[key]) if key in kept else not found[key].any() for key in found)
+
+
+def test_rates_are_multiplied_by_the_factors_of_single_parameters(model):
+    optimizer = build_optimizer(model, AdamWConfig(lr=1e-2), factors={"up.bias": 0.5})
+    rates = {
+        name: group["peak_lr"]
+        for group in optimizer.param_groups
+        for name, weight in optimizer.weights.named.items()
+        if any(weight is member for member in group["params"])
+    }
+    assert (rates["up.bias"], rates["up.weight"], rates["first.weight"]) == (1e-2, 2e-2, 1e-2)

@@ -1,10 +1,12 @@
 """Which parameters decay, which are hidden matrices, and what factor of the learning rate each gets."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import nn
+
+NONE: Mapping[str, float] = {}
 
 
 class Trainable(Protocol):
@@ -26,23 +28,34 @@ class Group:
     """Matrices between hidden features: no embedding, no head, no router, no vector."""
     decays: bool
     scale: float
+    late: bool
+    """May be told to learn only after so many updates."""
     names: tuple[str, ...]
 
 
-def group_parameters(model: Trainable, *, decay_embeddings: bool) -> list[Group]:
-    """Every trainable parameter in exactly one group; groups in the order in which the model meets them."""
+def group_parameters(
+    model: Trainable,
+    *,
+    decay_embeddings: bool,
+    factors: Mapping[str, float] = NONE,
+    late: Container[str] = (),
+) -> list[Group]:
+    """Every trainable parameter in exactly one group; groups in the order in which the model meets them.
+
+    `factors` multiply the learning rates of parameters, by whole names.
+    """
     embeddings = set(_parameters_of(module for module in model.modules() if isinstance(module, nn.Embedding)))
     # what a router's matrix means to the choice is in its size too, which Muon does not keep
     routers = {parameter for name, parameter in model.named_parameters() if "router" in name.split(".")}
     outer = embeddings | routers | set(_parameters_of([model.head]))
     scales = model.lr_scales()
-    groups: dict[tuple[bool, bool, float], list[str]] = {}
+    groups: dict[tuple[bool, bool, float, bool], list[str]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
         matrix = is_matrix(name, parameter)
         decays = matrix and (decay_embeddings or parameter not in embeddings)
-        key = (matrix and parameter not in outer, decays, scale_of(name, scales))
+        key = (matrix and parameter not in outer, decays, scale_of(name, scales) * factors.get(name, 1.0), name in late)
         groups.setdefault(key, []).append(name)
     return [Group(*key, tuple(names)) for key, names in groups.items()]
 

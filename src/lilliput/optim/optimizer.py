@@ -18,10 +18,14 @@ class Weights:
 
     def __init__(self, model: Trainable, dtype: torch.dtype) -> None:
         trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self.own = list(trained.values())
+        frozen = {name: parameter for name, parameter in model.named_parameters() if not parameter.requires_grad}
+        self.own, self.still = list(trained.values()), frozen
         self.lowered = dtype != torch.float32
         self.named = trained
+        self.frozen = {name: parameter.detach() for name, parameter in frozen.items()}
+        """Weights that no update acts on, in the precision in which they are saved."""
         if self.lowered:
+            self.frozen = {name: value.clone().float() for name, value in self.frozen.items()}
             self.named = {name: nn.Parameter(parameter.detach().clone().float()) for name, parameter in trained.items()}
             for parameter in model.parameters():
                 parameter.data = parameter.data.to(dtype)
@@ -50,9 +54,16 @@ class Weights:
     @torch.no_grad()
     def load(self, value_of: Callable[[str], Tensor]) -> None:
         """Take over values by name, one at a time, in the precision of the weights that updates act on."""
-        for name, weight in self.named.items():
+        for name, weight in (self.named | self.frozen).items():
             weight.copy_(value_of(name))
         self.publish()
+        for name, parameter in self.still.items():
+            parameter.copy_(self.frozen[name])
+
+    def stored(self, name: str) -> Tensor | None:
+        """What of that name is saved; None for what is no parameter."""
+        found = self.named.get(name, self.frozen.get(name))
+        return None if found is None else found.detach()
 
     def gradients(self) -> list[Tensor]:
         return [weight.grad for weight in self.named.values() if weight.grad is not None]
@@ -70,9 +81,9 @@ class Optimizer:
         return [group for part in self.parts for group in part.param_groups]
 
     def set_lr(self, multiplier: float) -> float:
-        """Give every group its share of its peak rate; the first group's rate."""
+        """Give every group its share of its peak rate, or 0 until it may learn; the first group's rate."""
         for group in self.param_groups:
-            group["lr"] = group["peak_lr"] * multiplier
+            group["lr"] = group["peak_lr"] * multiplier if self.updates >= group["asleep"] else 0.0
         return float(self.param_groups[0]["lr"])
 
     def step(self) -> None:
@@ -84,6 +95,18 @@ class Optimizer:
             part.step()
         self.weights.publish()
         self.updates += 1
+
+    def sleep(self, updates: int) -> None:
+        """Let the late groups learn only after so many updates; until then their weights stay as they are."""
+        for group in self.param_groups:
+            group["asleep"] = updates if group["late"] else 0
+
+    def take(self, found: Mapping[str, Tensor], updates: int) -> None:
+        """Take over what is found of a state, by `<parameter>/<buffer>`; all other buffers start at zero."""
+        if found:
+            empty = {key: torch.zeros(self._shape(name)) for key, name in self._buffers().items() if key not in found}
+            self.check({key: tuple(value.shape) for key, value in (empty | dict(found)).items()})
+            self.load_tensors(empty | dict(found), updates)
 
     def zero_grad(self) -> None:
         for weight in (*self.weights.named.values(), *self.weights.own):

@@ -57,8 +57,8 @@ def save(
 
     def write(path: Path) -> dict[str, FileRecord]:
         return {
-            MODEL: write_tensors(path / MODEL, _entries(_stored(model, optimizer), step)),
-            OPTIMIZER: write_tensors(path / OPTIMIZER, _entries(optimizer.tensors().items(), step)),
+            MODEL: write_tensors(path / MODEL, entries(stored(model, optimizer), step)),
+            OPTIMIZER: write_tensors(path / OPTIMIZER, entries(optimizer.tensors().items(), step)),
             STATE: write_new(path / STATE, (json.dumps(document, allow_nan=False, indent=1) + "\n").encode()),
         }
 
@@ -95,15 +95,17 @@ def load(
     return state
 
 
-def _stored(model: LanguageModel, optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
+def stored(model: LanguageModel, optimizer: Optimizer) -> Iterator[tuple[str, Tensor]]:
     """The model's tensors by name, with the optimizer's masters in the place of what was rounded from them."""
-    masters = optimizer.weights.named
-    return ((name, masters.get(name, tensor).detach()) for name, tensor in weights.tensors(model))
+    for name, tensor in weights.tensors(model):
+        master = optimizer.weights.stored(name)
+        yield name, tensor if master is None else master
 
 
-def _entries(
+def entries(
     tensors: Iterable[tuple[str, Tensor]], step: int
 ) -> Iterator[tuple[str, str, tuple[int, ...], Callable[[], memoryview]]]:
+    """What a tensor file's writer asks for, in fp32; raises `LilliputError` (diverged) for what is not finite."""
     for name, tensor in tensors:
         dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
         yield name, DTYPES[dtype], tuple(tensor.shape), partial(_bytes, name, tensor, dtype, step)
