@@ -47,7 +47,7 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
     if origin is None:
         recipe = read_recipe(word, overrides)
         tokenizer = open_tokenizer(recipe.tokenizer, recipe.data)
-        recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.model, tokenizer.size))
+        recipe = replace(recipe, training=calibration.resolved(recipe.training, recipe.architecture, tokenizer.size))
         data = prepare(recipe.data, recipe.validation, tokenizer)
         told: list[Event] = [Warned(remark) for remark in (*remarks(tokenizer), *data.remarks())]
     else:

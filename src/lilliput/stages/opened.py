@@ -39,7 +39,7 @@ def open_model(word: str, device: str = "auto") -> Opened:
         raise LilliputError(cause, "name a checkpoint inside its run's folder", Exit.MISSING)
     recipe, tokenizer = recipe_from(read_json(run.config), origin=str(run.config)), load_tokenizer(run.tokenizer)
     target = choose_device(_device(device))
-    model = build_model(recipe.model, tokenizer.size, recipe.seed)
+    model = build_model(recipe.architecture, tokenizer.size, recipe.seed)
     state = checkpoint.load(path, model, tokenizer=tokenizer.fingerprint)
     return Opened(model.to(target).eval(), tokenizer, recipe, run, int(state["step"]))
 

@@ -17,7 +17,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     """The plan as lines: model, data, length, and what to look out for."""
     training, stated = recipe.training, vocabulary(recipe.tokenizer)
     vocab = stated or next((p.nominal_vocab for p in PRESETS.values() if p.config == recipe.model), NOMINAL)
-    model = outline(recipe.model, vocab)
+    model = outline(recipe.architecture, vocab)
     count, tokens = counts(model), training.batch_size * training.context_length
     note = "" if stated else " (nominal: the tokenizer's own is known when it is opened)"
     yield f"model       {recipe.model.family}, {count.total:,} parameters"

@@ -14,6 +14,7 @@ from lilliput.models.weights import build_model, counts
 from lilliput.optim import Optimizer, build_optimizer
 from lilliput.optim.schedules import multiplier, warmup_steps
 from lilliput.runs.run import Run
+from lilliput.stages import experts
 from lilliput.stages.events import Event, Noted, Prepared, Warned
 from lilliput.stages.fit import Job, fit
 from lilliput.stages.journal import Progress
@@ -24,6 +25,7 @@ from lilliput.tokens.batches import Batches, validation_batches
 from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training import calibration, checkpoint, parallel
 from lilliput.training.compilation import compile_model
+from lilliput.training.expert_files import ExpertFolder
 from lilliput.training.loading import Loader
 from lilliput.training.loop import Step, train
 from lilliput.training.memory import checkpoint_activations
@@ -59,6 +61,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
         compile_model(parts.model)
     if not progress.total:
         progress.total = _length(parts)
+    parts.optimizer.sleep(round(recipe.experts.thaw * progress.total))
     yield Prepared(tuple(_summary(parts, progress.total)))
     yield from (Warned(remark) for remark in parts.model.remarks())
     if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
@@ -66,6 +69,8 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     options = {"total": progress.total, "workers": recipe.data.workers, "prefetch": recipe.data.prefetch}
     with Loader(parts.batches.batch, **options) as loader:
         yield from fit(_job(run, parts, loader), progress)
+    if progress.ended and not progress.open and recipe.experts.mode == "sequential":
+        yield from map(Noted, experts.end(_folder(parts), parts.optimizer, recipe.experts))
 
 
 def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
@@ -76,8 +81,9 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
     parallel.use_threads(training.means.threads)
     parallel.use_experts(training.means.experts)
     parallel.use_determinism(training.deterministic, device)
-    model = build_model(recipe.model, tokenizer.size, recipe.seed).to(device)
-    optimizer = build_optimizer(model, recipe.optim, precision.weights)
+    model = build_model(recipe.architecture, tokenizer.size, recipe.seed).to(device)
+    pace = experts.pace(model, recipe.experts)
+    optimizer = build_optimizer(model, recipe.optim, precision.weights, factors=pace.factors, late=pace.late)
     if training.activation_checkpointing:
         checkpoint_activations(model)
     batches = Batches(
@@ -169,7 +175,7 @@ def _save(run: Run, parts: Parts, progress: Progress, reason: str) -> None:
         **asdict(progress),
         "log_sizes": {"metrics": run.metrics.size(), "samples": run.samples.size()},
         "scale": parts.scale.state() if parts.scale else None,
-        "model": dump(parts.recipe.model),
+        "model": dump(parts.recipe.architecture),
     }
     checkpoint.save(
         run.commit,
@@ -206,12 +212,18 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:
             weights_only=True,
         )
         told.append(Noted(f"starts with the weights of step {parent['step']} of run {parent['run']}"))
+    elif parts.recipe.experts.mode != "together":
+        told += map(Noted, experts.begin(_folder(parts), parts.optimizer, parts.recipe.experts, parts.recipe.seed))
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])
     if run.state.best != (best := found.manifest.get("best")):  # a kill or a damaged checkpoint came between the two
         run.update(best=best)
     run.retain(parts.recipe.rhythm.keep)  # the run may have been killed between its last save and this
     return progress, told
+
+
+def _folder(parts: Parts) -> ExpertFolder:
+    return ExpertFolder(Path(parts.recipe.experts.folder), parts.model, parts.tokenizer.fingerprint)
 
 
 def _load(path: Path, parts: Parts) -> tuple[Progress, dict[str, int]]:

@@ -15,8 +15,11 @@ from lilliput.config.settings import Fatal, settings
 from lilliput.corpus.named import NAMED, TEXT_ENDINGS, expand_sources
 from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
+from lilliput.models.contract import ModelSettings
 from lilliput.optim import AdamWConfig, OptimConfig
 from lilliput.optim.schedules import CosineConfig, ScheduleConfig
+from lilliput.stages import experts
+from lilliput.stages.experts import ExpertsConfig
 from lilliput.stages.prepare import DataConfig, ValidationConfig
 from lilliput.stages.rhythm import RhythmConfig, SamplesConfig
 from lilliput.tokens import BytesConfig, TokenizerConfig, vocabulary
@@ -45,9 +48,16 @@ class Recipe:
     schedule: ScheduleConfig = CosineConfig()
     """How the learning rate moves over the run."""
     training: TrainingConfig
+    experts: ExpertsConfig = ExpertsConfig()
     rhythm: RhythmConfig = RhythmConfig()
     validation: ValidationConfig = ValidationConfig()
     samples: SamplesConfig = SamplesConfig()
+
+    @property
+    def architecture(self) -> ModelSettings:
+        """The model that is built: the recipe's, or the part of it that a sequential run trains."""
+        built: ModelSettings = experts.architecture(self.model, self.experts)
+        return built
 
 
 def names() -> list[str]:
@@ -131,6 +141,7 @@ def _refusals(recipe: Recipe) -> Iterator[tuple[str, str]]:
             f"data.stride: {stride} is longer than training.context_length, {context}, and would leave text out",
             f"set data.stride to at most {context}, or leave it out",
         )
+    yield from experts.refusals(recipe.experts, recipe.model)
     rhythm, held_out = recipe.rhythm, recipe.validation.sources or recipe.data.split.validation > 0
     if recipe.training.length.until_loss is not None and rhythm.log_every <= 0:
         yield (

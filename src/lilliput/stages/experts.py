@@ -1,0 +1,157 @@
+"""Sequential experts: a mixture trained one expert at a time out of a shared folder, then assembled and trained on.
+
+In the spirit of Branch-Train-Mix (arXiv 2403.07816), with one trunk: expert 0 is trained with it as a dense model, each
+other expert starts as a copy of expert 0 and sees text of its own, and the assembled mixture learns whom to send what.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.config.settings import Fatal, Semantic, settings
+from lilliput.models.contract import LanguageModel, ModelSettings
+from lilliput.optim import Optimizer
+from lilliput.training.expert_files import ExpertFolder, fill, roles
+
+ROUTER_DEVIATION = 1e-3
+"""An assembled mixture begins with hardly any preference."""
+
+
+@settings
+class ExpertsConfig:
+    """How the experts of a mixture are trained: all together, or one after the other and then assembled."""
+
+    mode: Fatal[Literal["together", "sequential", "assembled"]] = "together"
+    """`sequential` trains one expert out of `folder` and puts it back; `assembled` makes the mixture of all of them."""
+    active: Fatal[int] = Field(default=0, ge=0)
+    """The expert that a sequential run trains, from 0."""
+    folder: Fatal[str] = "experts"
+    """Where trunk and experts lie, a file per layer and expert."""
+    trunk_lr: Semantic[float | None] = Field(default=None, ge=0)
+    """Factor of the learning rate for all that is no expert; 0 = frozen; null = 1 for expert 0, 0 for the others."""
+    noise: Semantic[float] = Field(default=0.01, ge=0)
+    """What a new expert differs by from expert 0, as a share of the deviation of its weights."""
+    thaw: Semantic[float] = Field(default=0.25, ge=0, le=1)
+    """Share of an assembled run in which only trunk and routers learn."""
+
+    @property
+    def trunk_factor(self) -> float:
+        if self.trunk_lr is not None:
+            return self.trunk_lr
+        return 1.0 if self.mode != "sequential" or self.active == 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast the parts of a model learn, as an optimizer is told."""
+
+    factors: Mapping[str, float]
+    late: frozenset[str]
+
+
+def refusals(experts: ExpertsConfig, model: ModelSettings) -> Iterator[tuple[str, str]]:
+    """(cause, action) of what does not fit together."""
+    if experts.mode == "together":
+        return
+    held = getattr(model, "num_experts", None)
+    if held is None:
+        yield (
+            f"experts.mode: {experts.mode} wants a mixture of experts, and model.family is {model.family}",
+            "choose a mixture, such as model.preset=tardbot/mac_mini, or experts.mode=together",
+        )
+    elif experts.active >= held:
+        yield (
+            f"experts.active: {experts.active} is none of the {held} experts of model.num_experts",
+            f"it may be 0 to {held - 1}",
+        )
+
+
+def architecture(model: Any, experts: ExpertsConfig) -> Any:
+    """The settings of the model that is built: with one expert where they are trained one after the other."""
+    return replace(model, num_experts=1, num_active_experts=1) if experts.mode == "sequential" else model
+
+
+def pace(model: LanguageModel, experts: ExpertsConfig) -> Pace:
+    """Freeze what a run does not train, and say how fast the rest learns."""
+    parts, trunk = roles(model), experts.trunk_factor
+    still = set(parts.routers) if experts.mode == "sequential" else set[str]()  # one expert leaves no choice
+    if trunk == 0:
+        still |= parts.trunk
+    for name, parameter in model.named_parameters():
+        if name in still:
+            parameter.requires_grad_(False)
+    late = frozenset(parts.experts) if experts.mode == "assembled" else frozenset[str]()
+    return Pace(dict.fromkeys(parts.trunk - still, trunk) if trunk != 1 else {}, late)
+
+
+def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, seed: int) -> list[str]:
+    """Fill a new run's model and optimizer from the folder; says what was found.
+
+    Raises `LilliputError` (missing) for a file that is not there, (content) for one of another model.
+    """
+    if experts.mode == "assembled":
+        return _assemble(folder, optimizer, seed)
+    number = experts.active
+    if number == 0 and not folder.trunk.exists():
+        return [f"{folder.path} holds no experts yet: expert 0 and the trunk start from the seed"]
+    trunk = folder.read_trunk()
+    if number in folder.experts():
+        expert = folder.read_expert(number)
+        fill(folder.model, optimizer, trunk.values | expert.values)
+        optimizer.take(_trained(trunk.buffers | expert.buffers, optimizer), max(trunk.updates, expert.updates))
+        return [f"expert {number} goes on from {folder.path}, after {expert.updates} updates"]
+    fill(folder.model, optimizer, trunk.values | _shaken(folder.read_expert(0).values, experts, seed))
+    optimizer.take(_trained(trunk.buffers, optimizer), trunk.updates)
+    return [f"expert {number} starts as expert 0 of {folder.path}, with noise of {experts.noise:g}"]
+
+
+def end(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) -> list[str]:
+    """Put what a finished sequential run has trained into the folder; says what is there now."""
+    folder.write_expert(experts.active, optimizer)
+    if experts.trunk_factor:
+        folder.write_trunk(optimizer)
+    return [f"expert {experts.active} is in {folder.path}", *_apart(folder)]
+
+
+def _assemble(folder: ExpertFolder, optimizer: Optimizer, seed: int) -> list[str]:
+    model, there = folder.model, folder.experts()
+    absent = [number for number in range(model.config.num_experts) if number not in there]
+    if absent:
+        raise LilliputError(
+            f"experts.folder: {folder.path} lacks expert {', '.join(map(str, absent))} of {model.config.num_experts}",
+            f"train it first: experts.mode=sequential experts.active={absent[0]}",
+            Exit.MISSING,
+        )
+    each = [folder.read_expert(number).values for number in range(model.config.num_experts)]
+    values = folder.read_trunk().values
+    values |= {name: torch.cat([expert[name] for expert in each]) for name in folder.roles.experts}
+    generator, parameters = torch.Generator().manual_seed(seed), dict(model.named_parameters())
+    for name in sorted(folder.roles.routers):
+        values[name] = torch.randn(parameters[name].shape, generator=generator) * ROUTER_DEVIATION
+    fill(model, optimizer, values)
+    return [f"{len(each)} experts assembled from {folder.path}", *_apart(folder)]
+
+
+def _trained(buffers: Mapping[str, Tensor], optimizer: Optimizer) -> dict[str, Tensor]:
+    """The buffers of what this run updates: a frozen trunk's stay in its file."""
+    return {key: value for key, value in buffers.items() if key.rpartition("/")[0] in optimizer.weights.named}
+
+
+def _shaken(values: Mapping[str, Tensor], experts: ExpertsConfig, seed: int) -> dict[str, Tensor]:
+    """Values with noise that depends on seed and expert."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + experts.active) % 2**63)
+    return {
+        name: value + torch.randn(value.shape, generator=generator) * value.std(correction=0) * experts.noise
+        for name, value in values.items()
+    }
+
+
+def _apart(folder: ExpertFolder) -> list[str]:
+    found = folder.distances(folder.experts())
+    words = ", ".join(f"{one} and {other} by {value:.3f}" for (one, other), value in found.items())
+    return [f"experts differ, in lengths of their weights: {words}"] if words else []

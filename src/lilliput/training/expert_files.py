@@ -1,0 +1,149 @@
+"""A folder of experts: one file per layer and expert and one for the trunk, each with its optimizer state."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.models.contract import LanguageModel
+from lilliput.models.weights import tensors
+from lilliput.nn.experts import Mixture
+from lilliput.optim import Optimizer
+from lilliput.runs import durable
+from lilliput.runs.tensors import TensorFile, read_tensors, write_tensors
+from lilliput.training.checkpoint import entries, stored
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The parameters of a model by what they belong to."""
+
+    layers: dict[int, list[str]]
+    """Stacked weights of experts, by layer."""
+    routers: frozenset[str]
+    trunk: frozenset[str]
+
+    @property
+    def experts(self) -> list[str]:
+        return [name for inside in self.layers.values() for name in inside]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What files hold: values, optimizer buffers by `<parameter>/<buffer>`, and the updates they have had."""
+
+    values: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    updates: int
+
+
+def roles(model: LanguageModel) -> Roles:
+    layers: dict[int, list[str]] = {}
+    routers = set[str]()
+    for path, module in model.named_modules():
+        if isinstance(module, Mixture):
+            number = re.search(r"\d+", path)
+            inside = [name for name, _ in module.named_parameters(path)]
+            routers |= {name for name in inside if name.startswith(f"{path}.router.")}
+            layers[int(number.group()) if number else 0] = [name for name in inside if name not in routers]
+    known = {name for name, _ in model.named_parameters()}
+    trunk = known - routers - {name for inside in layers.values() for name in inside}
+    return Roles(layers, frozenset(routers), frozenset(trunk))
+
+
+class ExpertFolder:
+    """The files of one model's trunk and experts, which share a tokenizer, known by its fingerprint."""
+
+    def __init__(self, path: Path, model: LanguageModel, tokenizer: str) -> None:
+        self.path, self.model, self.tokenizer, self.roles = path, model, tokenizer, roles(model)
+        self.trunk = path / "trunk.safetensors"
+
+    def file(self, layer: int, expert: int) -> Path:
+        return self.path / f"layer-{layer:02d}.expert-{expert}.safetensors"
+
+    def experts(self) -> list[int]:
+        """Those whose files of every layer are there."""
+        layers = list(self.roles.layers)
+        found = self.path.glob(f"{self.file(layers[0], 0).name.split('-0.')[0]}-*.safetensors") if layers else ()
+        numbers = sorted(int(path.name.split("expert-")[1].split(".")[0]) for path in found)
+        return [number for number in numbers if all(self.file(layer, number).exists() for layer in layers)]
+
+    def read_trunk(self) -> Found:
+        """Raises `LilliputError`: missing where the file is not there, content where it belongs to another model."""
+        return self._read(self.trunk, sorted(self.roles.trunk))
+
+    def read_expert(self, expert: int) -> Found:
+        """Of every layer, as stacks of one, (1, ...). Raises as `read_trunk`."""
+        found = [self._read(self.file(layer, expert), inside) for layer, inside in self.roles.layers.items()]
+        values = {name: value for part in found for name, value in part.values.items()}
+        buffers = {key: value for part in found for key, value in part.buffers.items()}
+        return Found(values, buffers, max((part.updates for part in found), default=0))
+
+    def write_trunk(self, optimizer: Optimizer) -> None:
+        self._write(self.trunk, self.roles.trunk, optimizer)
+
+    def write_expert(self, expert: int, optimizer: Optimizer) -> None:
+        """Of a model with one expert. Each file is written whole or stays what it was."""
+        for layer, inside in self.roles.layers.items():
+            self._write(self.file(layer, expert), frozenset(inside), optimizer)
+
+    def distances(self, experts: Sequence[int]) -> dict[tuple[int, int], float]:
+        """The distance of each pair of experts over all layers, in lengths of their weights; 0 between copies."""
+        apart, length = (dict.fromkeys(combinations(experts, 2), 0.0) for _ in range(2))
+        for layer, inside in self.roles.layers.items():
+            for pair in apart:
+                files = [read_tensors(self.file(layer, expert)) for expert in pair]
+                with files[0] as one, files[1] as other:
+                    for name in inside:
+                        apart[pair] += float(((one[name] - other[name]) ** 2).sum())
+                        length[pair] += float((one[name] ** 2).sum() + (other[name] ** 2).sum()) / 2
+        return {pair: (apart[pair] / length[pair]) ** 0.5 for pair in apart}
+
+    def _read(self, path: Path, inside: Sequence[str]) -> Found:
+        if not path.exists():
+            cause, way = f"experts.folder: {path} is not there", "experts.mode=sequential experts.active=0"
+            raise LilliputError(cause, f"train every expert first, from 0 on: {way}", Exit.MISSING)
+        with read_tensors(path) as found:
+            self._refuse_foreign(path, found, inside)
+            values = {name: torch.from_numpy(found[name]) for name in inside}
+            buffers = {key: torch.from_numpy(found[key]) for key in found if "/" in key}
+            return Found(values, buffers, int(found.metadata.get("updates", 0)))
+
+    def _refuse_foreign(self, path: Path, found: TensorFile, inside: Sequence[str]) -> None:
+        shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters()}
+        shapes |= {name: (1, *shapes[name][1:]) for name in self.roles.experts}
+        wrong = next((n for n in inside if n not in found or tuple(found.entries[n].shape) != shapes[n]), None)
+        if wrong is not None:
+            has = tuple(found.entries[wrong].shape) if wrong in found else "no such tensor"
+            cause = f"{path} does not fit this model: `{wrong}` is {shapes[wrong]} here and {has} there"
+        elif found.metadata.get("tokenizer") != self.tokenizer:
+            cause = f"{path} does not fit this model: it was trained with another tokenizer"
+        else:
+            return
+        raise LilliputError(cause, "use the model and tokenizer it was made with, or another folder", Exit.CONTENT)
+
+    def _write(self, path: Path, inside: frozenset[str], optimizer: Optimizer) -> None:
+        held = [(name, tensor) for name, tensor in stored(self.model, optimizer) if name in inside]
+        held += [(key, value) for key, value in optimizer.tensors().items() if key.rpartition("/")[0] in inside]
+        facts = {"updates": str(optimizer.updates), "tokenizer": self.tokenizer}
+        durable.make_dir(self.path)
+        draft = durable.scratch(self.path, path.name)
+        write_tensors(draft, entries(held, optimizer.updates), facts)
+        durable.rename(draft, path)
+        durable.sync_dir(self.path)
+
+
+def fill(model: LanguageModel, optimizer: Optimizer, values: Mapping[str, Tensor]) -> None:
+    """Copy values into the model, and into what its optimizer updates; the rest stays."""
+    with torch.no_grad():
+        for name, tensor in tensors(model):
+            if name in values:
+                tensor.copy_(values[name])
+    weights = optimizer.weights
+    known = weights.named | weights.frozen
+    weights.load(lambda name: values[name] if name in values else known[name].detach())
