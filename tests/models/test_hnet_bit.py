@@ -138,6 +138,23 @@ def test_decoding_equals_the_reference(stages, sizes):
     torch.testing.assert_close(found[0], golden.arrays["step_logits_row0"].double(), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_documents_in_calls_of_any_length_give_what_a_whole_forward_gives(seed):
+    draws = torch.Generator().manual_seed(seed)
+    shape = {"dims": (16, 16, 24), "num_layers": ((1, 0, 1), (1, 0, 1), (1,)), "hidden_ratio": 1, "short_conv": True}
+    model, tokens = build_model(HNetBitConfig(**shape), 64, seed).double(), draw(4, 30, seed=seed)
+    documents = (torch.rand(4, 30, generator=draws) < 0.1).long().cumsum(dim=1)
+    documents[torch.arange(30) < torch.tensor([0, 3, 7, 0])[:, None]] = -1
+    starts = sorted(set(torch.randint(8, 30, (5,), generator=draws).tolist()))
+    sizes = [end - start for start, end in zip([0, *starts], [*starts, 30], strict=True)]
+    state = model.new_state(batch=4, length=30)
+    with torch.no_grad():
+        parts = zip(tokens.split(sizes, dim=1), documents.split(sizes, dim=1), strict=True)
+        found = torch.cat([model(part, documents=ids, state=state).features for part, ids in parts], dim=1)
+        whole = model(tokens, documents=documents).features
+    torch.testing.assert_close(found[documents >= 0], whole[documents >= 0], rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("stages", [1, 2])
 def test_padded_packed_and_single_rows_are_one(stages):
     golden = Golden(stages, "1e-6")
