@@ -8,6 +8,7 @@ from torch import Tensor
 
 Attention = Literal["fused", "written", "widened"]
 Experts = Literal["grouped", "sliced"]
+Ternary = Literal["float", "fbgemm", "int_mm"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Kernels:
 
     None chooses by device; what cannot be grouped is sliced, and a compiled graph is grouped.
     """
+    ternary: Ternary | None = None
+    """Products of ternary weights on a CPU: in fp32 or in an 8-bit kernel, the same bits by each; None: the fastest."""
     logits_at_once: int = 2**26
     """Logits (tokens x V) that a loss may hold; beyond it chunks are recomputed in the backward pass."""
 
