@@ -171,6 +171,57 @@ def test_tardbots_small_dense_baseline_has_the_values_of_its_command():
     assert (recipe.rhythm.save_every, recipe.rhythm.keep) == (300, 5)
 
 
+def test_tardbots_mixtures_have_a_recipe_each_and_expert_losses_as_its_guide_weighs_them():
+    for name in ("mac_nano", "mac_mini", "mac_base", "mac_plus", "expert_75m", "expert_100m"):
+        model = read_recipe(f"tardbot/{name}").model
+        assert (model.num_active_experts, model.balance_weight) == (2, 0.01)
+        assert model.dense_layers in (None, model.num_layers // 4)
+
+
+MIX = [("books", 0.6, None), ("wikitext-103", 0.3, 50_000), ("wikitext-2", 0.1, None)]
+FEW = [("books", 0.6, 10_000), ("wikitext-2", 0.4, 10_000)]
+PROMPTS = (
+    "Once upon a time in a distant land,",
+    "The old man walked slowly down the street,",
+    "She opened the mysterious letter and discovered",
+    "In the quiet village where nothing ever happened,",
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "context", "batch", "workers", "mix"),
+    [
+        ("light", "light", 512, 64, 2, MIX),
+        ("standard", "standard", 512, 64, 2, MIX),
+        ("micro", "micro", 256, 32, 2, MIX),
+        ("safe", "micro", 256, 32, 1, MIX),
+        ("smoke", "micro", 256, 32, 2, FEW),
+    ],
+)
+def test_the_mixtures_on_books_have_the_values_of_their_guides_file(name, shape, context, batch, workers, mix):
+    recipe = read_recipe(f"bookcorpus/{name}")
+    assert [(source.label, source.weight, source.max_samples) for source in recipe.data.sources] == mix
+    assert (recipe.data.workers, recipe.data.prefetch) == (workers, 1)
+    assert [source.label for source in recipe.validation.sources] == ["wikitext-2", "books"]
+    assert recipe.tokenizer.kind == "gpt2"
+    changes = {"max_positions": recipe.model.max_positions, "balance_weight": 0.02, "z_weight": 0.001}
+    assert recipe.model == replace(PRESETS[f"bookcorpus/{shape}"].config, **changes)
+    assert recipe.model.max_positions >= context
+    check_updates(recipe, context=context, batch=batch, micro=1)
+    assert recipe.training.activation_checkpointing
+    optim, schedule = recipe.optim, recipe.schedule
+    assert (optim.kind, optim.lr, optim.betas, optim.eps) == ("adamw", 2e-4, (0.9, 0.95), 1e-8)
+    assert (optim.weight_decay, optim.clip) == (0.01, 1)
+    assert (schedule.kind, schedule.warmup.steps, schedule.warmup.share) == ("cosine", 2000, 0.05)
+    rhythm = recipe.rhythm
+    assert (rhythm.validate_at_start, rhythm.save_every, rhythm.keep) == (True, 250, 5)
+    assert (rhythm.num_samples, rhythm.sample_tokens, recipe.samples.prompts) == (5, 256, PROMPTS)
+    if name != "smoke":
+        assert recipe.training.length.epochs == 2
+        assert (rhythm.log_every, rhythm.validate_every, rhythm.sample_every) == (25, 250, 1000)
+        assert (rhythm.early_stop.patience, rhythm.early_stop.min_delta) == (3, 0.005)
+
+
 @pytest.mark.parametrize("name", [name for name in names() if name.startswith("simplified/")])
 def test_the_simplified_models_recipes_share_the_values_of_their_guide(name):
     recipe = read_recipe(name)
