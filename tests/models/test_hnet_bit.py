@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from lilliput.models.hnet_bit import PRESETS, HNetBitConfig
 from lilliput.models.weights import build_model, counts, fill, outline
 from lilliput.nn.hierarchy import Level
+from lilliput.optim import AdamWConfig, build_optimizer
 from lilliput.optim.groups import group_parameters
 from lilliput.training.memory import checkpoint_activations
 
@@ -221,6 +222,38 @@ def test_the_guides_three_stages_train():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("dtype, mixed", [(torch.float32, True), (torch.bfloat16, False)])
+def test_it_trains_in_half_precision(dtype, mixed):
+    model = build_model(HNetBitConfig(**SMALL, short_conv=True), 31, seed=0).train()
+    optimizer, tokens, losses = build_optimizer(model, AdamWConfig(lr=1e-2), dtype), draw(2, 25, vocab=31), []
+    documents = torch.tensor([[0] * 14 + [1] * 10, [0] * 20 + [-1] * 4])
+    for _ in range(8):
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            output = model(tokens[:, :-1], documents=documents)
+            loss = F.cross_entropy(model.head(output.features).float()[documents >= 0], tokens[:, 1:][documents >= 0])
+            (loss + output.aux["ratio"]).backward()
+        optimizer.weights.collect()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["simplified/hnet1", "simplified/hnet2"])
+def test_a_preset_makes_one_real_update(name):
+    model, tokens = build_model(PRESETS[name].config, 256, seed=0).train(), draw(1, 257, vocab=256)
+    optimizer = build_optimizer(model, AdamWConfig(lr=1e-3))
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    output = model(tokens[:, :-1])
+    loss = F.cross_entropy(model.head(output.features).flatten(0, 1), tokens[:, 1:].flatten())
+    (loss + output.aux["ratio"]).backward()
+    optimizer.step()
+    changed = [not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True)]
+    assert loss.item() == pytest.approx(5.55, abs=0.2)
+    assert all(changed)
 
 
 def test_each_stage_has_its_learning_rate():
