@@ -23,11 +23,9 @@ VARIANTS = {
 
 
 @pytest.fixture(autouse=True, params=[None, 4], ids=["one mask", "blocks"])
-def windows(request):
-    before = kernels.kernels()
-    kernels.use(Kernels(window_block=request.param))
-    yield
-    kernels.use(before)
+def windows(request, monkeypatch):
+    """Windows in the form for short texts, and in that for long ones."""
+    monkeypatch.setattr(kernels, "_kernels", Kernels(window_block=request.param))
 
 
 def logits(model, tokens, **rest):

@@ -5,6 +5,8 @@ from pydantic import ValidationError
 
 from lilliput.models.llama import PRESETS, LlamaConfig, from_hub, to_hub
 from lilliput.models.weights import build_model, counts, fill, outline, tensors
+from lilliput.nn import kernels
+from lilliput.nn.kernels import Kernels
 
 VOCAB = 61
 SHAPE = {"dim": 32, "num_layers": 3, "num_heads": 4, "num_kv_heads": 2, "ffn_dim": 56, "max_positions": 32}
@@ -14,6 +16,12 @@ VARIANTS = {
     "tied": {"tied": True, "num_kv_heads": 4},
     "windowed": {"window": 5},
 }
+
+
+@pytest.fixture(autouse=True, params=[None, 4], ids=["one mask", "blocks"])
+def windows(request, monkeypatch):
+    """Windows in the form for short texts, and in that for long ones."""
+    monkeypatch.setattr(kernels, "_kernels", Kernels(window_block=request.param))
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

@@ -102,8 +102,8 @@ def test_a_cache_filled_in_pieces_sees_the_same(form, documents, window, sunk):
 @pytest.mark.parametrize("case", ["full", "window", "sink_minus_30", "sink_plus_30", "mixed_extremes"])
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-10), (torch.float32, 1e-6)])
 def test_sinks_equal_those_of_transformers(form, case, dtype, tolerance, compiled, monkeypatch):
-    if form == "widened" and dtype == torch.float64:
-        pytest.skip("float64 is not widened")
+    if form == "widened":
+        dtype, tolerance = torch.float32, 1e-6
     stored = np.load(GOLDEN / "attention_sinks.npz")
     inputs = [torch.from_numpy(stored[name]).to(dtype).requires_grad_() for name in ("q", "k", "v", f"{case}/sink")]
     *heads, sinks = inputs
@@ -134,6 +134,31 @@ def test_blocks_of_any_size_leave_nothing_out(documents, sunk):
         kernels.use(before)
         for y in found[1:]:
             torch.testing.assert_close(y, found[0], rtol=0, atol=1e-13)
+
+
+@SUNK
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "packed"])
+def test_blocks_compile_to_one_graph(monkeypatch, sunk, packed):
+    monkeypatch.setattr(kernels, "_kernels", Kernels(window_block=2))
+
+    def blocks(q, k, v, tokens, documents, sinks):
+        return attend(q, k, v, Sight(tokens, documents), 0, window=3, sinks=sinks)
+
+    inputs = (*heads(), torch.zeros(2, 9, dtype=torch.long), torch.tensor(PACKED) if packed else None)
+    compiled = torch.compile(blocks, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(*inputs, drawn_sinks(sunk)), expected_of(packed, 3, sunk)[0])
+
+
+@pytest.mark.parametrize("form", ["fused", "written", "widened"])
+def test_half_precision_learns_sinks(monkeypatch, form):
+    monkeypatch.setattr(kernels, "_kernels", Kernels(attention=form, window_block=2))
+    inputs = [x.detach().bfloat16().requires_grad_() for x in (*heads(), drawn_sinks(True))]
+    tokens = torch.zeros(2, 9, dtype=torch.long)
+    found = attend(*inputs[:3], Sight(tokens), 0, window=3, sinks=inputs[3])
+    gradients = torch.autograd.grad(found, inputs, cotangent(found).bfloat16())
+    for mine, theirs in zip(gradients, expected_of(False, 3, True)[1], strict=True):
+        assert mine.dtype == torch.bfloat16
+        assert (mine - theirs).abs().max() < 0.02 * theirs.abs().max()
 
 
 def test_a_long_window_layer_multiplies_each_query_with_few_keys():
