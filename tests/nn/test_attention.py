@@ -6,9 +6,10 @@ import pytest
 import torch
 
 from lilliput.nn import kernels
-from lilliput.nn.attention import Sight, attend, blocks_of, keys_per_query, positions, refuse_heads
+from lilliput.nn.attention import Sight, attend, positions, refuse_heads
 from lilliput.nn.kernels import Kernels
 from lilliput.nn.state import KVCache
+from lilliput.nn.windows import blocks_of, keys_per_query
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 FORMS = [(form, block) for form in ("fused", "written", "widened") for block in (0, 2)]

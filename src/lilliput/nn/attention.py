@@ -1,7 +1,6 @@
 """Causal attention over packed documents: what a token may see, and the weighted sum over what it sees."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -11,25 +10,9 @@ from torch import Tensor
 from lilliput.nn.kernels import kernels
 from lilliput.nn.sinks import sunk_attention
 from lilliput.nn.state import KVCache
+from lilliput.nn.windows import Blocks, blocks_of, cut
 
 # Shapes: B batch, T time, S slots seen, H query heads, K key/value heads, E head dim
-
-WORTH_BLOCKS = 0.45
-"""Share of all pairs of query and key below which blocks were faster than one mask (fp32 on 2 CPU cores)."""
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """How the last queries of a windowed layer are cut: `count` blocks of `size`, each over `window` + `size` keys."""
-
-    count: int
-    size: int
-    window: int
-
-    @property
-    def late(self) -> int:
-        """Queries in blocks; those before them are too near the beginning."""
-        return self.count * self.size
 
 
 class Sight:
@@ -143,43 +126,15 @@ def attend(
     form = kernels().attention_of(q)
     weigh: Callable[..., Tensor] = partial(_weigh, form=form, sinks=sinks, scale=scale, dropout=dropout)
     blocks = blocks_of(q.shape[2], slots, window)
-    if blocks is None:
+    if blocks is None or window is None:
         return weigh(q, k, v, sight.mask(window, slots))
-    early, late = sight.block_masks(slots, blocks)
-    rest = weigh(_cut(q, blocks, 0), _cut(k, blocks, blocks.window), _cut(v, blocks, blocks.window), late)
-    rest = rest.reshape(len(q), blocks.late, -1)
+    early_mask, late_mask = sight.block_masks(slots, blocks)
+    pieces = cut(q, blocks, 0), cut(k, blocks, window), cut(v, blocks, window)
+    rest = weigh(*(late for _, late in pieces), late_mask).reshape(len(q), blocks.late, -1)
     if blocks.late == sight.time:
         return rest
-    first = weigh(q[:, :, : -blocks.late], k[:, :, : -blocks.late], v[:, :, : -blocks.late], early)
+    first = weigh(*(early for early, _ in pieces), early_mask)
     return torch.cat([first, rest], dim=1)
-
-
-def blocks_of(time: int, slots: int, window: int | None) -> Blocks | None:
-    """The blocks of T queries over the S newest keys; None where one mask over all is as fast."""
-    chosen = kernels().window_block
-    if window is None or chosen == 0:
-        return None
-    size = chosen or max(64, window // 2)
-    blocks = Blocks(min(time, slots - window) // size, size, window)
-    if blocks.count < 1 or (chosen is None and _pairs(time, slots, blocks) > WORTH_BLOCKS * time * slots):
-        return None
-    return blocks
-
-
-def _pairs(time: int, slots: int, blocks: Blocks) -> int:
-    return (time - blocks.late) * (slots - blocks.late) + blocks.late * (blocks.window + blocks.size)
-
-
-def keys_per_query(context: int, window: int | None) -> float:
-    """Keys that a query is multiplied with in a forward pass over `context` tokens, on average."""
-    blocks = blocks_of(context, context, window)
-    return context if blocks is None else _pairs(context, context, blocks) / context
-
-
-def _cut(x: Tensor, blocks: Blocks, before: int) -> Tensor:
-    """The blocks of x (B, H, S, E), each with the `before` slots ahead of it: (B x blocks, H, before + size, E)."""
-    cut = x[:, :, -blocks.late - before :].unfold(2, before + blocks.size, blocks.size)  # (B, H, blocks, E, ...)
-    return cut.mT.transpose(1, 2).flatten(0, 1)
 
 
 def _weigh(

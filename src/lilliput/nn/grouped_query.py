@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from lilliput.nn.attention import Sight, attend, keys_per_query
+from lilliput.nn.attention import Sight, attend
 from lilliput.nn.rope import Rotation, rotate
+from lilliput.nn.windows import keys_per_query
 
 # Shapes: B batch, T time, D dim, H query heads, K key/value heads, E head dim
 
