@@ -20,11 +20,14 @@ from lilliput.stages.pretrain import pretrain
 from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer, remarks
 from lilliput.tokens.tokenizer import Tokenizer
-from lilliput.training import calibration, parallel
+from lilliput.training import calibration, checkpoint, parallel
 from lilliput.training.precision import check
 
 AUTO = ("device", "expert_dispatch", "micro_batch_size", "precision", "threads")
 """Training settings whose `auto`, in a recipe that resumes a run, means what the run has."""
+
+TAGS = (".family", ".kind")
+"""Keys that decide which other keys their section has."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,9 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         _refuse_other_data(origin, data)
         told = [Noted(note) for note in _change_notes(changes)]
         told += [Warned(note) for note in _contract_notes(origin, recipe)]
+    if parent and origin is None:
+        vocab = tokenizer.size
+        checkpoint.check(Path(parent.checkpoint), recipe.model.family, vocab, tokenizer.fingerprint)
     if run.is_new:
         _describe(run, word, recipe, tokenizer, data, parent)
     elif changes:
@@ -124,7 +130,7 @@ def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recip
         kept = {name: getattr(stored.training, name) for name in AUTO if getattr(given.training, name) == "auto"}
         given = replace(given, training=replace(given.training, **kept))
     found = differences(Recipe, config.dump(stored), config.dump(given))
-    refused = [d for d in found if d.resume in (Resume.SEMANTIC, Resume.FATAL)]
+    refused = [d for d in _told(found) if d.resume in (Resume.SEMANTIC, Resume.FATAL)]
     if refused:
         lines = "; ".join(f"{d.key} is {d.old!r} in the run and {d.new!r} now ({d.resume.value})" for d in refused)
         raise LilliputError(
@@ -133,6 +139,12 @@ def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recip
             Exit.CONTENT,
         )
     return given, found
+
+
+def _told(found: Sequence[Difference]) -> list[Difference]:
+    """Without the keys of a section whose family or kind is another: they follow from it."""
+    others = {d.key.rpartition(".")[0] for d in found if d.key.endswith(TAGS)}
+    return [d for d in found if d.key.endswith(TAGS) or d.key.rpartition(".")[0] not in others]
 
 
 def _change_notes(changes: Sequence[Difference]) -> list[str]:

@@ -79,8 +79,7 @@ def load(
     `LilliputError` (content) for a checkpoint of another family, vocabulary or tokenizer; nothing is changed then.
     """
     files = verify(path)["files"]
-    state: State = json.loads((path / STATE).read_bytes())
-    _refuse_foreign(path, state, model, tokenizer)
+    state = check(path, model.config.family, model.vocab_size, tokenizer)
     with read_tensors(path / MODEL, sha256=files[MODEL]["sha256"]) as found:
         if optimizer is None or weights_only:
             weights.fill(model, found, str(path))
@@ -122,16 +121,20 @@ def _bytes(name: str, tensor: Tensor, dtype: torch.dtype, step: int) -> memoryvi
     return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _refuse_foreign(path: Path, state: State, model: LanguageModel, tokenizer: str | None) -> None:
+def check(path: Path, family: str, vocab_size: int, tokenizer: str | None = None) -> State:
+    """A checkpoint's state; raises `LilliputError` (content) where family, vocabulary or tokenizer is another."""
+    state: State = json.loads((path / STATE).read_bytes())
     facts = [
-        ("family", state["family"], model.config.family),
-        ("vocabulary size", state["vocab_size"], model.vocab_size),
+        ("family", state["family"], family),
+        ("vocabulary size", state["vocab_size"], vocab_size),
         ("tokenizer", state["tokenizer"], state["tokenizer"] if tokenizer is None else tokenizer),
     ]
     for what, found, wanted in facts:
         if found != wanted:
+            action = "use the model and tokenizer settings of the run it came from"
+            if what == "family":
+                action = f"use model.family={found} with the shape of the run it came from"
             raise LilliputError(
-                f"{path} was trained with another {what}: {found}, and this run has {wanted}",
-                "use the model and tokenizer settings of the run it came from",
-                Exit.CONTENT,
+                f"{path} was trained with another {what}: {found}, and this run has {wanted}", action, Exit.CONTENT
             )
+    return state
