@@ -1,10 +1,14 @@
 """A small language model for optimizer tests."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from lilliput.models.contract import LanguageModel, Output
+from lilliput.nn import kernels
 
 
 class Small(LanguageModel):
@@ -41,3 +45,12 @@ def learn():
         model.head(model(tokens).features).float().logsumexp(-1).square().mean().backward()
 
     return backward
+
+
+@pytest.fixture
+def in_bfloat16() -> Iterator[None]:
+    """Muon's iterations as torch has them, whatever this machine would choose."""
+    before = kernels.kernels()
+    kernels.use(replace(before, orthogonal="bf16"))
+    yield
+    kernels.use(before)

@@ -1,6 +1,7 @@
 import torch
 from torch import nn
 
+from lilliput.nn import kernels
 from lilliput.optim.muon import Muon, orthogonalize
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -21,11 +22,18 @@ def test_singular_values_end_near_one():
     assert values.min() > 0.4 and values.max() < 1.6
 
 
+def test_iterations_run_in_bfloat16_only_where_the_device_has_it(monkeypatch):
+    matrices = torch.randn(2, 8, 8)
+    for has in (True, False):
+        monkeypatch.setattr(kernels, "has_bfloat16", lambda _, has=has: has)
+        assert orthogonalize(matrices, COEFFICIENTS, 5, 1e-7).dtype == (torch.bfloat16 if has else torch.float32)
+
+
 def test_a_zero_gradient_stays_zero():
     assert not orthogonalize(torch.zeros(1, 4, 4), COEFFICIENTS, 5, 1e-7).any()
 
 
-def test_each_expert_of_a_stack_moves_as_a_matrix_of_its_own():
+def test_each_expert_of_a_stack_moves_as_a_matrix_of_its_own(in_bfloat16):
     torch.manual_seed(0)
     stack, gradients = nn.Parameter(torch.randn(3, 12, 4)), torch.randn(4, 3, 12, 4)
     alone = [nn.Parameter(matrix.clone()) for matrix in stack.detach()]

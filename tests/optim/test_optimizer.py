@@ -46,7 +46,7 @@ def test_adamw_equals_torch_with_the_same_groups_bit_for_bit(model, learn):
     assert same(weights_of(optimizer), by_name)
 
 
-def test_muon_equals_torchs_muon_and_adamw_bit_for_bit(model, learn):
+def test_muon_equals_torchs_muon_and_adamw_bit_for_bit(model, learn, in_bfloat16):
     twin = copy.deepcopy(model)
     optimizer = build_optimizer(model, MuonConfig(weight_decay=0.1))
     by_name = dict(twin.named_parameters())

@@ -27,6 +27,8 @@ class Kernels:
     """
     ternary: Ternary | None = None
     """Products of ternary weights on a CPU: in fp32 or in an 8-bit kernel, the same bits by each; None: the fastest."""
+    orthogonal: Literal["bf16", "fp32"] | None = None
+    """Format of Muon's iterations; None is bf16 where the device multiplies in it, and fp32 elsewhere."""
     logits_at_once: int = 2**26
     """Logits (tokens x V) that a loss may hold; beyond it chunks are recomputed in the backward pass."""
 
@@ -41,6 +43,17 @@ class Kernels:
         if query.device.type == "cpu" and query.dtype == torch.bfloat16 and query.requires_grad:
             return "written" if query.shape[-2] <= 128 else "widened"
         return "fused"
+
+    def orthogonal_of(self, device: torch.device) -> torch.dtype:
+        chosen = self.orthogonal or ("bf16" if has_bfloat16(device) else "fp32")
+        return torch.bfloat16 if chosen == "bf16" else torch.float32
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device itself multiplies in bfloat16: emulated, a product takes 20 to 60 times as long as in fp32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 _kernels = Kernels()

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.nn.kernels import has_bfloat16
 
 Format = Literal["fp32", "bf16", "fp16"]
 
@@ -61,11 +62,7 @@ class LossScale:
 
 def candidates(device: torch.device) -> list[Format]:
     """Formats that `auto` may choose between on a device, the safest first."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False):
-        return ["fp32", "bf16"]
-    if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
-        return ["fp32", "bf16"]
-    return ["fp32"]
+    return ["fp32", "bf16"] if has_bfloat16(device) else ["fp32"]
 
 
 def check(format: Format, device: torch.device) -> Precision:
