@@ -114,7 +114,8 @@ def swiglu(h: Tensor) -> Tensor:
 
 def clamped_swiglu(h: Tensor, limit: float = 7.0, alpha: float = 1.702) -> Tensor:
     """GPT-OSS' SwiGLU of h (R, 2 F), gates at even places: gates cut above, values on both sides, and moved by 1."""
-    gate, up = h[..., ::2].clamp(max=limit), h[..., 1::2].clamp(-limit, limit)
+    gate, up = h.reshape(*h.shape[:-1], -1, 2).unbind(dim=-1)
+    gate, up = gate.clamp(max=limit), up.clamp(-limit, limit)
     return gate * torch.sigmoid(alpha * gate) * (up + 1)
 
 

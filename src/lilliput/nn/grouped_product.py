@@ -50,10 +50,9 @@ def product(rows: Tensor, weight: Tensor, bias: Tensor | None, groups: Groups) -
 
 def _is_grouped(rows: Tensor, weight: Tensor) -> bool:
     """Whether `F.grouped_mm` is chosen and possible: strides of 16 bytes, no float64, compiled bfloat16 alone."""
-    form = kernels().experts or ("sliced" if rows.device.type == "cpu" else "grouped")
     if rows.dtype == torch.float64 or (torch.compiler.is_compiling() and rows.dtype != torch.bfloat16):
         return False
-    return form == "grouped" and all(width * rows.element_size() % 16 == 0 for width in weight.shape[1:])
+    return kernels().experts != "sliced" and all(width * rows.element_size() % 16 == 0 for width in weight.shape[1:])
 
 
 class _Slices(torch.autograd.Function):

@@ -23,7 +23,7 @@ class Kernels:
     experts: Experts | None = None
     """`grouped`: torch's product over groups of rows; `sliced`: one product per expert, of any width and precision.
 
-    None chooses by device; what cannot be grouped is sliced, and a compiled graph is grouped.
+    None is grouped; what cannot be grouped is sliced.
     """
     ternary: Ternary | None = None
     """Products of ternary weights on a CPU: in fp32 or in an 8-bit kernel, the same bits by each; None: the fastest."""

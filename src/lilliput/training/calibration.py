@@ -65,7 +65,7 @@ def resolved(training: TrainingConfig, model: ModelSettings, vocab_size: int) ->
             use_experts(form)
             return time_of(precision, few)
 
-        return faster(["sliced", "grouped"] if device.type == "cpu" else ["grouped", "sliced"], seconds)
+        return faster(["grouped", "sliced"], seconds)
 
     use_experts(None if training.expert_dispatch == "auto" else training.expert_dispatch)
     precision = training.precision if training.precision != "auto" else remember(f"precision {what}", fastest)

@@ -45,7 +45,7 @@ def use_threads(threads: int) -> None:
 
 
 def use_experts(form: Experts | None) -> None:
-    """How tokens meet their experts, for this process; None = by device."""
+    """How tokens meet their experts, for this process; None = as kernels choose."""
     kernels.use(replace(kernels.kernels(), experts=form))
 
 
