@@ -31,6 +31,12 @@ def test_every_recipe_is_planned_without_a_network_and_fits_a_page(name, no_netw
     assert len(find_recipe(name).read_text(encoding="utf-8").splitlines()) <= 40
 
 
+def test_a_plan_warns_of_what_the_model_itself_warns_of():
+    plan = "\n".join(plan_lines(read_recipe("tardbot/mac_mini", ["model.num_active_experts=1"])))
+    assert "warning     " in plan
+    assert "num_active_experts" in plan
+
+
 @pytest.mark.parametrize("word", ["tiny", "my-book.txt", "texts/one.jsonl.gz"])
 def test_text_in_the_place_of_a_recipe_is_told_where_it_belongs(word):
     with pytest.raises(LilliputError) as refused:

@@ -22,6 +22,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     note = "" if stated else " (nominal: the tokenizer's own is known when it is opened)"
     yield f"model       {recipe.model.family}, {count.total:,} parameters"
     yield f"            {count.active:,} active, {count.embedding:,} embedding, {count.non_embedding:,} other"
+    yield from (f"warning     {remark}" for remark in model.remarks())
     yield f"vocabulary  {vocab:,}{note}"
     yield f"data        {', '.join(source.label for source in recipe.data.sources)}"
     yield f"update      {training.batch_size} windows of {training.context_length} tokens, {tokens:,} tokens"
