@@ -30,7 +30,9 @@ class Groups:
 
     def spread(self, x: Tensor) -> Tensor:
         """Tokens (N, D) as rows (R, D)."""
-        return x.index_select(0, self.order // self.active)
+        # repeated first: gradients of a token's rows are then added in one order, on an accelerator too
+        each = x[:, None].expand(-1, self.active, -1).flatten(0, 1)  # (N x k, D)
+        return each.index_select(0, self.order)
 
     def gather(self, rows: Tensor, weights: Tensor) -> Tensor:
         """The weighted sum (N, D) of each token's rows (R, D), always in the same order."""
