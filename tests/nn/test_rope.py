@@ -13,7 +13,7 @@ def test_pairs_half_a_head_apart_turn_by_position_times_frequency():
     for t in range(5):
         for j in range(4):
             turned = torch.complex(x[0, 0, t, j], x[0, 0, t, j + 4]) * torch.polar(
-                torch.tensor(1.0).double(), torch.tensor(t * 100.0 ** (-2 * j / 8)).double()
+                torch.ones((), dtype=torch.float64), torch.tensor(t * 100.0 ** (-2 * j / 8), dtype=torch.float64)
             )
             assert found[0, 0, t, j].item() == pytest.approx(turned.real.item())
             assert found[0, 0, t, j + 4].item() == pytest.approx(turned.imag.item())

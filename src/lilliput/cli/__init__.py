@@ -24,6 +24,7 @@ COMMANDS = {
     "train": ("lilliput.cli.train:train", "train a recipe, or go on where a run stopped"),
     "evaluate": ("lilliput.cli.evaluate:evaluate", "measure a model on held-out text, beside n-grams"),
     "generate": ("lilliput.cli.generate:generate", "let a model write"),
+    "export": ("lilliput.cli.export:export", "write a model for use elsewhere"),
     "runs": ("lilliput.cli.runs:app", "list runs with their status, show one, verify every byte of one"),
     "models": ("lilliput.cli.models:app", "list the presets, count what a model holds"),
     "config": ("lilliput.cli.config:app", "check a recipe, explain a key"),

@@ -30,7 +30,7 @@ class BitLinear(nn.Module):
 
     def __init__(self, in_features: int, out_features: int, eps: float = 1e-6) -> None:
         super().__init__()
-        self.eps = eps
+        self.eps, self.out_features = eps, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
         self.norm = nn.Parameter(torch.ones(in_features))
         nn.init.normal_(self.weight, std=0.02)

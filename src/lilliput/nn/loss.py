@@ -1,7 +1,7 @@
 """From features and head to nats: the one cross-entropy of training, evaluation and inspection."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,6 @@ def _split(x: Tensor, size: int) -> list[Tensor]:
 
 def _chunk(head: nn.Module, tokens: int) -> int:
     """Tokens per chunk: all of them while their logits are few."""
-    vocab_size = head.get_parameter("weight").shape[0]
+    vocab_size = cast(int, head.out_features)
     most = kernels().logits_at_once
     return tokens if tokens * vocab_size <= most else max(1, most // 4 // vocab_size)

@@ -1,0 +1,1 @@
+"""What leaves the laboratory: a trained model in the forms that others read."""
