@@ -1,7 +1,9 @@
 """The gated linear recurrence h_t = f_t h_{t-1} + x_t, where its documents begin, and what decoding remembers of it."""
 
+import importlib.util
 import math
-from typing import Any, Literal
+from functools import cache
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +14,7 @@ from lilliput.nn.state import State
 # Shapes: B batch, T time, D width, N chunks
 
 Mode = Literal["chunk", "fused_recurrent"]
-"""In two levels of chunks, or token by token."""
+"""In two levels of chunks, or token by token: on CUDA in flash-linear-attention's kernel, where it is installed."""
 TAPS = 4
 """Inputs that a short convolution sees, the token's own included."""
 
@@ -132,10 +134,22 @@ def scan(forget: Tensor, x: Tensor, start: Tensor | None = None, mode: Mode = "c
     if x.shape[1] == 1:
         last = torch.addcmul(x[:, 0], forget[:, 0], start)
         return last[:, None], last
+    if mode == "fused_recurrent" and x.is_cuda and (fused := _fused()) is not None:
+        # it takes logarithms; a gate of 1e-30 leaves nothing of a state either
+        h, last = fused(x, forget.clamp(min=1e-30).log(), initial_state=start, output_final_state=True)
+        return h.to(x.dtype), last.to(x.dtype)
     # two passes of C steps and a walk over N chunks: fewest steps at C = sqrt(T / 2)
     chunk = math.isqrt(x.shape[1] // 2) if mode == "chunk" else 0
-    h: Tensor = _recurrence(forget, x, start, chunk)
+    h = cast(Tensor, _recurrence(forget, x, start, chunk))
     return h, h[:, -1]
+
+
+@cache
+def _fused() -> Any:
+    """flash-linear-attention's kernel, where it is installed."""
+    if importlib.util.find_spec("fla") is None:
+        return None
+    return importlib.import_module("fla.ops.hgrn").fused_recurrent_hgrn
 
 
 @torch.library.custom_op("lilliput::recurrence", mutates_args=())
