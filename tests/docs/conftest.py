@@ -17,11 +17,23 @@ SMALL = [
 """What makes `lab/shakespeare` a matter of milliseconds."""
 
 
+TERNARY = "model={family: hgrn_bit, dim: 16, num_layers: 1}"
+
+
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, which stands for every run that a page goes on with."""
-    root = tmp_path_factory.mktemp("small")
+    return trained(tmp_path_factory.mktemp("small"), SMALL)
+
+
+@pytest.fixture(scope="session")
+def ternary_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of ternary layers, for what only such a one can do."""
+    return trained(tmp_path_factory.mktemp("ternary"), [word for word in SMALL if "family" not in word] + [TERNARY])
+
+
+def trained(root: Path, words: list[str]) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LILLIPUT_HOME", str(root / "home"))
-        assert main(["train", "lab/shakespeare", *SMALL, "--run", str(root / "run")]) == 0
+        assert main(["train", "lab/shakespeare", *words, "--run", str(root / "run")]) == 0
     return root / "run"

@@ -54,7 +54,11 @@ WITH_COMMANDS = [page for page in PAGES if list(page.commands()) and str(page) !
 
 @pytest.fixture
 def attempt(
-    place: Path, small_run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    place: Path,
+    small_run: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
 ) -> Callable[[list[str]], None]:
     """Tries the words of one command, which has to end well."""
 
@@ -64,7 +68,7 @@ def attempt(
             parse(words)
             return
         monkeypatch.setattr(sys, "stdin", io.StringIO("Once\n/quit\n"))
-        words = with_runs(words, small_run)
+        words = with_runs(words, request.getfixturevalue("ternary_run") if words[0] == "export" else small_run)
         if words[0] == "train" and not {"--resume", "--dry-run"} & set(words):
             words = [*words, "--dry-run"]
         assert main(words) == 0, f"lilliput {' '.join(words)}\n{capsys.readouterr().err}"
@@ -112,7 +116,9 @@ def is_only_parsed(words: list[str]) -> bool:
 
 def with_runs(words: list[str], small_run: Path) -> list[str]:
     """The command with the runs that it names made, and steps that they have."""
-    at = {"generate": 1, "evaluate": 1, "runs": 2, "train": 1 if "--resume" in words else 0}.get(words[0], 0)
+    at = {"generate": 1, "evaluate": 1, "export": 1, "runs": 2, "train": 1 if "--resume" in words else 0}.get(
+        words[0], 0
+    )
     indices = [at] if at and at < len(words) and words[:2] != ["runs", "list"] else []
     indices += [index + 1 for index, word in enumerate(words) if word == "--from"]
     words = list(words)
