@@ -1,7 +1,7 @@
 import pytest
 import torch
-import torch.nn.functional as F
 from pydantic import ValidationError
+from tests.models.parity import assert_gradients_equal, assert_inverse, decoded, logits
 
 from lilliput.config.errors import LilliputError
 from lilliput.models.gpt2 import PRESETS, GPT2Config, from_hub, to_hub
@@ -48,10 +48,6 @@ def draw(*shape):
     return torch.randint(VOCAB, shape, generator=torch.Generator().manual_seed(1))
 
 
-def logits(model, tokens, **rest):
-    return model.head(model(tokens, **rest).features)
-
-
 def test_logits_equal_those_of_transformers(pair):
     theirs, ours = pair
     tokens = draw(2, 16)
@@ -61,32 +57,18 @@ def test_logits_equal_those_of_transformers(pair):
 
 
 def test_gradients_equal_those_of_transformers(pair):
-    theirs, ours = pair
-    tokens, targets = draw(2, 2, 12)
-    for model, output in ((theirs, theirs(tokens).logits), (ours, logits(ours, tokens))):
-        model.zero_grad()
-        F.cross_entropy(output.flatten(0, 1), targets.flatten()).backward()
-    found = to_hub({name: p.grad for name, p in ours.named_parameters()})
-    expected = {name: p.grad for name, p in theirs.named_parameters()}
-    assert found.keys() == expected.keys()
-    for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=0, atol=1e-10, msg=name)
+    assert_gradients_equal(*pair, to_hub, *draw(2, 2, 12), relative=1e-10)
 
 
 def test_cached_decoding_equals_transformers_without_a_cache(pair):
     theirs, ours = pair
-    tokens, state = draw(2, 16), ours.new_state(batch=2, length=16)
-    with torch.no_grad():
-        parts = [logits(ours, part, state=state) for part in tokens.split([7, 1, 1, 4, 1, 1, 1], dim=1)]
-    torch.testing.assert_close(torch.cat(parts, dim=1), theirs(tokens, use_cache=False).logits, rtol=0, atol=1e-10)
+    tokens = draw(2, 16)
+    found, expected = decoded(ours, tokens, (7, 1, 1, 4, 1, 1, 1)), theirs(tokens, use_cache=False).logits.detach()
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-10)
 
 
 def test_the_hubs_names_and_ours_are_inverse(pair):
-    _, ours = pair
-    stored = dict(tensors(ours))
-    returned = from_hub(to_hub(stored))
-    assert returned.keys() == stored.keys()
-    assert all(torch.equal(returned[name], tensor) for name, tensor in stored.items())
+    assert_inverse(pair[1], to_hub, from_hub)
 
 
 @pytest.mark.parametrize("changes", [{"bias": False}, {"qkv_bias": False}, {"bias": False, "qkv_bias": False}])

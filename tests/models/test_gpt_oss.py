@@ -4,11 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from pydantic import ValidationError
+from tests.models.parity import assert_gradients_equal, assert_inverse, decoded, logits
 
 from lilliput.models.gpt_oss import GPTOSSConfig, from_hub, to_hub
-from lilliput.models.weights import build_model, fill, tensors
+from lilliput.models.weights import build_model, fill
 from lilliput.nn import kernels
 from lilliput.nn.kernels import Kernels
 
@@ -26,10 +26,6 @@ VARIANTS = {
 def windows(request, monkeypatch):
     """Windows in the form for short texts, and in that for long ones."""
     monkeypatch.setattr(kernels, "_kernels", Kernels(window_block=request.param))
-
-
-def logits(model, tokens, **rest):
-    return model.head(model(tokens, **rest).features)
 
 
 def draw(*shape):
@@ -87,34 +83,18 @@ def test_logits_equal_those_of_transformers(pair):
 
 
 def test_gradients_equal_those_of_transformers(pair):
-    theirs, ours = pair
-    tokens, targets = draw(2, 2, 24)
-    for model, output in ((theirs, theirs(tokens).logits), (ours, logits(ours, tokens))):
-        model.zero_grad()
-        F.cross_entropy(output.flatten(0, 1), targets.flatten()).backward()
-    found = to_hub({name: p.grad for name, p in ours.named_parameters()})
-    expected = {name: p.grad for name, p in theirs.named_parameters()}
-    assert found.keys() == expected.keys()
-    for name, gradient in expected.items():
-        allowed = 1e-5 * gradient.abs().max().item()
-        torch.testing.assert_close(found[name], gradient, rtol=0, atol=allowed, msg=name)
+    assert_gradients_equal(*pair, to_hub, *draw(2, 2, 24), relative=1e-5)
 
 
 def test_cached_decoding_equals_transformers_without_a_cache(pair):
     theirs, ours = pair
-    tokens, state = draw(2, 24), ours.new_state(batch=2, length=24)
-    with torch.no_grad():
-        parts = [logits(ours, part, state=state) for part in tokens.split([9, 1, 1, 9, 1, 1, 1, 1], dim=1)]
-        expected = theirs(tokens, use_cache=False).logits
-    assert_near(torch.cat(parts, dim=1), expected)
+    tokens = draw(2, 24)
+    found, expected = decoded(ours, tokens, (9, 1, 1, 9, 1, 1, 1, 1)), theirs(tokens, use_cache=False).logits.detach()
+    assert_near(found, expected)
 
 
 def test_the_hubs_names_and_ours_are_inverse(pair):
-    _, ours = pair
-    stored = dict(tensors(ours))
-    returned = from_hub(to_hub(stored))
-    assert returned.keys() == stored.keys()
-    assert all(torch.equal(returned[name], tensor) for name, tensor in stored.items())
+    assert_inverse(pair[1], to_hub, from_hub)
 
 
 OPENAI = {

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
+from tests.models.parity import assert_gradients_equal, assert_inverse, decoded, logits
 
 from lilliput.models.llama import LlamaConfig
 from lilliput.models.mixtral import MixtralConfig, from_hub, to_hub
@@ -30,10 +31,6 @@ OUR_NAMES = {
     "experts.gate_up": "feed_forward.gate_up.weight",
     "experts.down": "feed_forward.down.weight",
 }
-
-
-def logits(model, tokens, **rest):
-    return model.head(model(tokens, **rest).features)
 
 
 def draw(*shape):
@@ -115,34 +112,18 @@ def test_logits_equal_those_of_transformers(pair):
 
 
 def test_gradients_equal_those_of_transformers(pair):
-    theirs, ours = pair
-    tokens, targets = draw(2, 2, 24)
-    for model, output in ((theirs, theirs(tokens).logits), (ours, logits(ours, tokens))):
-        model.zero_grad()
-        F.cross_entropy(output.flatten(0, 1), targets.flatten()).backward()
-    found = to_hub({name: p.grad for name, p in ours.named_parameters()})
-    expected = dict(named(theirs, lambda parameter: parameter.grad))
-    assert found.keys() == expected.keys()
-    for name, gradient in expected.items():
-        allowed = 1e-4 * gradient.abs().max().item()
-        torch.testing.assert_close(found[name], gradient, rtol=0, atol=allowed, msg=name)
+    assert_gradients_equal(*pair, to_hub, *draw(2, 2, 24), relative=1e-4)
 
 
 def test_cached_decoding_equals_transformers_without_a_cache(pair):
     theirs, ours = pair
-    tokens, state = draw(2, 24), ours.new_state(batch=2, length=24)
-    with torch.no_grad():
-        parts = [logits(ours, part, state=state) for part in tokens.split([9, 1, 1, 9, 1, 1, 1, 1], dim=1)]
-        expected = theirs(tokens, use_cache=False).logits
-    torch.testing.assert_close(torch.cat(parts, dim=1), expected, rtol=0, atol=3e-5 * expected.std().item())
+    tokens = draw(2, 24)
+    found, expected = decoded(ours, tokens, (9, 1, 1, 9, 1, 1, 1, 1)), theirs(tokens, use_cache=False).logits.detach()
+    torch.testing.assert_close(found, expected, rtol=0, atol=3e-5 * expected.std().item())
 
 
 def test_the_hubs_names_and_ours_are_inverse(pair):
-    _, ours = pair
-    stored = dict(tensors(ours))
-    returned = from_hub(to_hub(stored))
-    assert returned.keys() == stored.keys()
-    assert all(torch.equal(returned[name], tensor) for name, tensor in stored.items())
+    assert_inverse(pair[1], to_hub, from_hub)
 
 
 class Golden:
