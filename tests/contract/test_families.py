@@ -190,6 +190,15 @@ def test_prompts_of_unequal_length_decode_as_each_would_alone(model, dtype, tole
         torch.testing.assert_close(decoded[row : row + 1], alone, rtol=0, atol=tolerance * alone.std().item())
 
 
+def test_a_document_read_in_parts_is_one_document_whatever_its_number(model):
+    tokens, documents = draw(2, 12), torch.full((2, 12), 3)
+    whole, state = logits(model, tokens), model.new_state(batch=2, length=12)
+    with torch.no_grad():
+        parts = [(tokens[:, :5], documents[:, :5]), (tokens[:, 5:7], None), (tokens[:, 7:], documents[:, 7:])]
+        found = [logits(model, part, documents=theirs, state=state) for part, theirs in parts]
+    torch.testing.assert_close(torch.cat(found, dim=1), whole, rtol=0, atol=1e-5 * whole.std().item())
+
+
 @pytest.mark.parametrize("padded", [False, True])
 def test_chosen_rows_of_a_state_decode_on_alone(model, padded):
     tokens, rows = draw(3, 8), torch.tensor([2, 0, 2])

@@ -25,24 +25,27 @@ class Sight:
     def __init__(self, tokens: Tensor, documents: Tensor | None = None, state: KVCache | None = None) -> None:
         self.time, self.state = tokens.shape[1], state
         self._masks: dict[object, Tensor | None] = {}
+        given = documents
         if documents is not None and _is_uniform(documents) and (state is None or state.length == 0):
             documents = None
         self.documents, self.positions = documents, torch.arange(self.time, device=tokens.device)
         if state is not None:
-            self._continue(state, documents)
+            self._continue(state, documents, given)
         elif documents is not None:
             self.positions = positions(documents)  # (B, T)
         self.end = self.time if state is None else state.length
 
-    def _continue(self, state: KVCache, documents: Tensor | None) -> None:
+    def _continue(self, state: KVCache, documents: Tensor | None, given: Tensor | None) -> None:
         start = state.length
+        last = state.documents[:, start - 1 : start] if start else state.documents.new_zeros(state.batch, 1)
         if documents is None and state.uniform:
             self.positions = self.positions + start
-            state.note(torch.zeros_like(self.positions), self.positions)
+            # a later call may name the document
+            state.note(last.expand(-1, self.time) if given is None else given, self.positions)
             return
         state.uniform = False
         if documents is None:
-            documents = state.documents[:, start - 1 : start].expand(-1, self.time)
+            documents = last.expand(-1, self.time)
         held = torch.cat([state.documents[:, :start], documents.to(state.documents.dtype)], dim=1)
         self.positions = positions(held)[:, start:]  # (B, T)
         state.note(documents, self.positions)
