@@ -186,3 +186,23 @@ def test_a_folder_made_with_another_tokenizer_is_refused(train, tmp_path):
 def test_a_family_without_experts_is_refused():
     with pytest.raises(LilliputError, match=r"experts.mode: sequential wants a mixture"):
         read_recipe("lab/nano", ["experts.mode=sequential"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words", "key"),
+    [
+        ("tardbot/mac_mini", ["experts.active=2"], "active"),
+        ("tardbot/mac_mini", ["experts.noise=0.1"], "noise"),
+        ("tardbot/mac_mini", ["experts.folder=elsewhere"], "folder"),
+        ("tardbot/mac_mini", ["experts.thaw=0.5"], "thaw"),
+        ("lab/nano", ["experts.trunk_lr=0"], "trunk_lr"),
+        ("tardbot/mac_mini", ["experts.mode=sequential", "experts.thaw=0.5"], "thaw"),
+        ("tardbot/mac_mini", ["experts.mode=assembled", "experts.active=2"], "active"),
+        ("tardbot/mac_mini", ["experts.mode=assembled", "experts.noise=0.1"], "noise"),
+    ],
+)
+def test_a_key_that_the_mode_does_not_read_is_refused(recipe, words, key):
+    with pytest.raises(LilliputError, match=rf"experts.{key}: .* would be unused") as caught:
+        read_recipe(recipe, words)
+    assert caught.value.code == Exit.RECIPE
+    assert "experts.mode=" in caught.value.action

@@ -5,7 +5,7 @@ other expert starts as a copy of expert 0 and sees text of its own, and the asse
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
 import torch
@@ -20,6 +20,13 @@ from lilliput.training.expert_files import ExpertFolder, fill, roles
 
 ROUTER_DEVIATION = 1e-3
 """An assembled mixture begins with hardly any preference."""
+
+READ: Mapping[str, tuple[str, ...]] = {
+    "together": ("trunk_lr",),
+    "sequential": ("active", "folder", "trunk_lr", "noise"),
+    "assembled": ("folder", "trunk_lr", "thaw"),
+}
+"""Keys that a mode reads, beside itself."""
 
 
 @settings
@@ -56,9 +63,18 @@ class Pace:
 
 def refusals(experts: ExpertsConfig, model: ModelSettings) -> Iterator[tuple[str, str]]:
     """(cause, action) of what does not fit together."""
+    given = [own.name for own in fields(experts) if getattr(experts, own.name) != getattr(ExpertsConfig(), own.name)]
+    held = getattr(model, "num_experts", None)
+    for name in given:
+        if name != "mode" and (name not in READ[experts.mode] or (experts.mode == "together" and held is None)):
+            modes = [mode for mode in READ if name in READ[mode] and mode != experts.mode]
+            yield (
+                f"experts.{name}: {getattr(experts, name)} would be unused with experts.mode={experts.mode}"
+                f" and model.family={model.family}",
+                f"leave it out, or train a mixture with experts.mode={' or '.join(modes)}",
+            )
     if experts.mode == "together":
         return
-    held = getattr(model, "num_experts", None)
     if held is None:
         yield (
             f"experts.mode: {experts.mode} wants a mixture of experts, and model.family is {model.family}",
