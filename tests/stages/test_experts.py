@@ -43,10 +43,10 @@ def train(tmp_path, monkeypatch):
         rhythm={"save_every": 0, "sample_every": 0, "validate_every": 0},
     )
 
-    def phase(name: str, *words: str) -> list[str]:
+    def phase(name: str, *words: str, weights: str | None = None) -> list[str]:
         run = Run.begin(name, resume=True)
         try:
-            told = list(train_run(run, str(task), [f"experts.folder={tmp_path / 'experts'}", *words]))
+            told = list(train_run(run, str(task), [f"experts.folder={tmp_path / 'experts'}", *words], weights))
         finally:
             run.metrics.close()
             run.lock.release()
@@ -164,6 +164,13 @@ def test_what_is_not_there_is_refused_with_the_key_and_a_way_out(train, words, s
         train("refused", *words)
     assert caught.value.code == code
     assert re.search(said, f"{caught.value.cause} {caught.value.action}")
+
+
+def test_weights_of_another_run_do_not_silently_take_the_place_of_the_folder(train, trained):
+    trained("fp32")
+    with pytest.raises(LilliputError, match=r"--from names other weights") as caught:
+        train("elsewhere", "experts.mode=sequential", "experts.active=1", weights="expert-0")
+    assert caught.value.code == Exit.USAGE
 
 
 def test_a_folder_of_another_model_is_refused(train, trained):

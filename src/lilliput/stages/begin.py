@@ -14,6 +14,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
 from lilliput.runs import checkpoints, durable
 from lilliput.runs.run import Run, resolve
+from lilliput.stages import experts
 from lilliput.stages.events import Event, Noted, Warned, stamped
 from lilliput.stages.prepare import Data, prepare
 from lilliput.stages.pretrain import pretrain
@@ -61,6 +62,7 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         told = [Noted(note) for note in _change_notes(changes)]
         told += [Warned(note) for note in _contract_notes(origin, recipe)]
     if parent and origin is None:
+        experts.refuse_weights(recipe.experts)
         vocab = tokenizer.size
         checkpoint.check(Path(parent.checkpoint), recipe.model.family, vocab, tokenizer.fingerprint)
     if run.is_new:

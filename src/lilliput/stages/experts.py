@@ -87,6 +87,16 @@ def refusals(experts: ExpertsConfig, model: ModelSettings) -> Iterator[tuple[str
         )
 
 
+def refuse_weights(experts: ExpertsConfig) -> None:
+    """Raise `LilliputError` (usage) where a run's first weights lie in a folder, and another run's were given."""
+    if experts.mode != "together":
+        raise LilliputError(
+            f"experts.mode: {experts.mode} starts from the files of experts.folder, and --from names other weights",
+            "leave --from out, or set experts.mode=together",
+            Exit.USAGE,
+        )
+
+
 def architecture(model: Any, experts: ExpertsConfig) -> Any:
     """The settings of the model that is built: with one expert where they are trained one after the other."""
     return replace(model, num_experts=1, num_active_experts=1) if experts.mode == "sequential" else model
