@@ -180,6 +180,14 @@ def test_a_folder_of_another_model_is_refused(train, trained):
     assert caught.value.code == Exit.CONTENT
 
 
+def test_a_folder_of_another_model_of_the_same_shapes_is_refused(train, trained):
+    trained("fp32")
+    with pytest.raises(LilliputError, match="model.window is 8 here and None there") as caught:
+        train("other", "experts.mode=sequential", "experts.active=1", "model.window=8")
+    assert caught.value.code == Exit.CONTENT
+    assert train("shorter", "experts.mode=assembled", "model.max_positions=64", "model.num_active_experts=1")
+
+
 def test_a_folder_made_with_another_tokenizer_is_refused(train, tmp_path):
     words = ["experts.mode=sequential", "tokenizer={kind: bpe, size: 270}", "data.split={kind: tail, validation: 0}"]
     other = tmp_path / "other.txt"

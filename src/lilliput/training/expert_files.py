@@ -1,15 +1,21 @@
 """A folder of experts: one file per layer and expert and one for the trunk, each with its optimizer state."""
 
+import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from lilliput.config.differences import leaves
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.config.fields import place
+from lilliput.config.load import dump
+from lilliput.config.settings import Resume
 from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import tensors
 from lilliput.nn.experts import Mixture
@@ -17,6 +23,9 @@ from lilliput.optim import Optimizer
 from lilliput.runs import durable
 from lilliput.runs.tensors import TensorFile, read_tensors, write_tensors
 from lilliput.training.checkpoint import entries, stored
+
+OF_A_PHASE = ("num_experts", "num_active_experts", "max_positions")
+"""Settings of a model that are others in one phase than in the next, and change no weight."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,7 @@ def roles(model: LanguageModel) -> Roles:
 
 
 class ExpertFolder:
-    """The files of one model's trunk and experts, which share a tokenizer, known by its fingerprint."""
+    """The files of one model's trunk and experts: it is known by its settings, its tokenizer by a fingerprint."""
 
     def __init__(self, path: Path, model: LanguageModel, tokenizer: str) -> None:
         self.path, self.model, self.tokenizer, self.roles = path, model, tokenizer, roles(model)
@@ -123,19 +132,32 @@ class ExpertFolder:
             cause = f"{path} does not fit this model: `{wrong}` is {shapes[wrong]} here and {has} there"
         elif found.metadata.get("tokenizer") != self.tokenizer:
             cause = f"{path} does not fit this model: it was trained with another tokenizer"
+        elif other := next(_others(json.loads(found.metadata.get("model", "{}")), self._settings()), None):
+            cause = f"{path} does not fit this model: {other}"
         else:
             return
         raise LilliputError(cause, "use the model and tokenizer it was made with, or another folder", Exit.CONTENT)
 
+    def _settings(self) -> dict[str, Any]:
+        """What an equal shape does not tell, such as a window."""
+        config = self.model.config
+        known = leaves(place(type(config)), dump(config))
+        return {key: value for key, value, resume in known if resume is Resume.FATAL and key not in OF_A_PHASE}
+
     def _write(self, path: Path, inside: frozenset[str], optimizer: Optimizer) -> None:
         held = [(name, tensor) for name, tensor in stored(self.model, optimizer) if name in inside]
         held += [(key, value) for key, value in optimizer.tensors().items() if key.rpartition("/")[0] in inside]
-        facts = {"updates": str(optimizer.updates), "tokenizer": self.tokenizer}
+        facts = {"updates": str(optimizer.updates), "tokenizer": self.tokenizer, "model": json.dumps(self._settings())}
         durable.make_dir(self.path)
         draft = durable.scratch(self.path, path.name)
         write_tensors(draft, entries(held, optimizer.updates), facts)
         durable.rename(draft, path)
         durable.sync_dir(self.path)
+
+
+def _others(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
+    """Each setting that two models differ in; one that an older version did not know says nothing."""
+    return (f"model.{k} is {here[k]} here and {there[k]} there" for k in here if k in there and there[k] != here[k])
 
 
 def fill(model: LanguageModel, optimizer: Optimizer, values: Mapping[str, Tensor]) -> None:
