@@ -17,6 +17,7 @@ from lilliput.stages.events import Noted
 from lilliput.stages.opened import open_model
 from lilliput.stages.recipe import read_recipe
 from lilliput.training import calibration
+from lilliput.training.expert_files import ExpertFolder
 
 MIXTURE = {
     "family": "mixtral",
@@ -144,6 +145,31 @@ def test_experts_of_an_assembled_model_learn_only_after_their_thaw(train, traine
     assert all(0 < line["monitor.experts.1.router_entropy"] <= 1.1 for line in lines if line["kind"] == "step")
 
 
+@pytest.mark.parametrize("files", [1, 2])
+def test_a_folder_that_a_phase_was_killed_over_is_not_read_until_that_run_has_ended(train, monkeypatch, files):
+    words = ["experts.mode=sequential", "model.dense_layers=0", "model.num_experts=2"]
+    train("expert-0", *words)
+    train("expert-1", *words, "experts.active=1")
+    write, written = ExpertFolder._write, []
+
+    def killed(self, path, *rest):
+        if len(written) == files:
+            raise KeyboardInterrupt
+        written.append(path)
+        write(self, path, *rest)
+
+    monkeypatch.setattr(ExpertFolder, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train("more", *words)
+    monkeypatch.setattr(ExpertFolder, "_write", write)
+    assembled = [*words, "experts.mode=assembled"]
+    with pytest.raises(LilliputError, match=r"was being written into .* when its run was stopped") as caught:
+        train("mixture", *assembled)
+    assert caught.value.code == Exit.CONTENT
+    train("more", *words)
+    assert "2 experts assembled" in train("mixture", *assembled)[0]
+
+
 def test_a_phase_can_be_opened_like_any_model(train, trained):
     trained("fp32")
     opened = open_model("expert-1")
@@ -182,7 +208,7 @@ def test_a_folder_of_another_model_is_refused(train, trained):
 
 def test_a_folder_of_another_model_of_the_same_shapes_is_refused(train, trained):
     trained("fp32")
-    with pytest.raises(LilliputError, match="model.window is 8 here and None there") as caught:
+    with pytest.raises(LilliputError, match=r"model.window is 8 here and None there") as caught:
         train("other", "experts.mode=sequential", "experts.active=1", "model.window=8")
     assert caught.value.code == Exit.CONTENT
     assert train("shorter", "experts.mode=assembled", "model.max_positions=64", "model.num_active_experts=1")

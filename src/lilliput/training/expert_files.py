@@ -93,13 +93,26 @@ class ExpertFolder:
         buffers = {key: value for part in found for key, value in part.buffers.items()}
         return Found(values, buffers, max((part.updates for part in found), default=0))
 
-    def write_trunk(self, optimizer: Optimizer) -> None:
-        self._write(self.trunk, self.roles.trunk, optimizer)
+    def write(self, expert: int, optimizer: Optimizer, *, trunk: bool) -> None:
+        """The expert of a model with one, and its trunk where asked.
 
-    def write_expert(self, expert: int, optimizer: Optimizer) -> None:
-        """Of a model with one expert. Each file is written whole or stays what it was."""
+        Each file is written whole or stays what it was; a process that dies in between leaves a mark, so that nobody
+        reads old files beside new ones.
+        """
+        marks = [self._mark(f"expert-{expert}"), *([self._mark("trunk")] if trunk else [])]
+        durable.make_dir(self.path)
+        for mark in marks:
+            durable.replace(mark, b"")
         for layer, inside in self.roles.layers.items():
             self._write(self.file(layer, expert), frozenset(inside), optimizer)
+        if trunk:
+            self._write(self.trunk, self.roles.trunk, optimizer)
+        for mark in marks:
+            durable.remove(mark)
+        durable.sync_dir(self.path)
+
+    def _mark(self, part: str) -> Path:
+        return self.path / f"{part}.unfinished"
 
     def distances(self, experts: Sequence[int]) -> dict[tuple[int, int], float]:
         """The distance of each pair of experts over all layers, in lengths of their weights; 0 between copies."""
@@ -114,6 +127,10 @@ class ExpertFolder:
         return {pair: (apart[pair] / length[pair]) ** 0.5 for pair in apart}
 
     def _read(self, path: Path, inside: Sequence[str]) -> Found:
+        part = path.stem.rpartition(".")[2]
+        if self._mark(part).exists():
+            cause = f"experts.folder: {part} was being written into {self.path} when its run was stopped"
+            raise LilliputError(cause, "resume that run by its name and `--resume`: it writes all anew", Exit.CONTENT)
         if not path.exists():
             cause, way = f"experts.folder: {path} is not there", "experts.mode=sequential experts.active=0"
             raise LilliputError(cause, f"train every expert first, from 0 on: {way}", Exit.MISSING)
@@ -148,7 +165,6 @@ class ExpertFolder:
         held = [(name, tensor) for name, tensor in stored(self.model, optimizer) if name in inside]
         held += [(key, value) for key, value in optimizer.tensors().items() if key.rpartition("/")[0] in inside]
         facts = {"updates": str(optimizer.updates), "tokenizer": self.tokenizer, "model": json.dumps(self._settings())}
-        durable.make_dir(self.path)
         draft = durable.scratch(self.path, path.name)
         write_tensors(draft, entries(held, optimizer.updates), facts)
         durable.rename(draft, path)
