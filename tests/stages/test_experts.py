@@ -170,6 +170,12 @@ def test_a_folder_that_a_phase_was_killed_over_is_not_read_until_that_run_has_en
     assert "2 experts assembled" in train("mixture", *assembled)[0]
 
 
+def test_an_expert_that_starts_beside_a_frozen_trunk_leaves_that_trunk_to_the_next(train, tmp_path):
+    train("expert-0", "experts.mode=sequential", "experts.trunk_lr=0")
+    assert (tmp_path / "experts" / "trunk.safetensors").exists()
+    assert train("expert-1", "experts.mode=sequential", "experts.active=1")
+
+
 def test_a_phase_can_be_opened_like_any_model(train, trained):
     trained("fp32")
     opened = open_model("expert-1")

@@ -138,7 +138,7 @@ def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, se
 
 def end(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) -> list[str]:
     """Put what a finished sequential run has trained into the folder; says what is there now."""
-    folder.write(experts.active, optimizer, trunk=experts.trunk_factor > 0)
+    folder.write(experts.active, optimizer, trunk=experts.trunk_factor > 0 or not folder.trunk.exists())
     return [f"expert {experts.active} is in {folder.path}", *_apart(folder)]
 
 
