@@ -170,6 +170,18 @@ def test_a_folder_that_a_phase_was_killed_over_is_not_read_until_that_run_has_en
     assert "2 experts assembled" in train("mixture", *assembled)[0]
 
 
+def test_resuming_a_phase_that_has_ended_takes_nothing_back_of_what_later_phases_made_of_it(train, trained):
+    folder = trained("fp32")
+    train("slow", "experts.mode=sequential", "experts.active=1", "experts.trunk_lr=0.1")
+    before = contents(folder)
+    train("expert-0", "experts.mode=sequential", "training.precision=fp32")
+    train("expert-1", "experts.mode=sequential", "training.precision=fp32", "experts.active=1")
+    assert contents(folder) == before
+    (folder / "trunk.safetensors").unlink()
+    train("expert-0", "experts.mode=sequential", "training.precision=fp32")
+    assert (folder / "trunk.safetensors").exists()
+
+
 def test_an_expert_that_starts_beside_a_frozen_trunk_leaves_that_trunk_to_the_next(train, tmp_path):
     train("expert-0", "experts.mode=sequential", "experts.trunk_lr=0")
     assert (tmp_path / "experts" / "trunk.safetensors").exists()

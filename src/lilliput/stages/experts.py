@@ -142,6 +142,11 @@ def end(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) -> l
     return [f"expert {experts.active} is in {folder.path}", *_apart(folder)]
 
 
+def is_done(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) -> bool:
+    """Whether the folder holds what a finished run has trained, or what later runs have made of that."""
+    return folder.holds(experts.active, optimizer.updates, trunk=experts.trunk_factor > 0)
+
+
 def _assemble(folder: ExpertFolder, optimizer: Optimizer, seed: int) -> list[str]:
     model, there = folder.model, folder.experts()
     absent = [number for number in range(model.config.num_experts) if number not in there]

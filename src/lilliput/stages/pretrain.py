@@ -56,6 +56,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     """Train the run that `recipe` describes, whose lock is held, from its newest intact state to its end."""
     parts = build(recipe, tokenizer, data)
     progress, told = _take_over(run, parts)
+    was_over = progress.ended is not None and not progress.open
     yield from told
     if recipe.training.compile:
         compile_model(parts.model)
@@ -70,7 +71,9 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     with Loader(parts.batches.batch, **options) as loader:
         yield from fit(_job(run, parts, loader), progress)
     if progress.ended and not progress.open and recipe.experts.mode == "sequential":
-        yield from map(Noted, experts.end(_folder(parts), parts.optimizer, recipe.experts))
+        folder = _folder(parts)
+        if not (was_over and experts.is_done(folder, parts.optimizer, recipe.experts)):
+            yield from map(Noted, experts.end(folder, parts.optimizer, recipe.experts))
 
 
 def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:

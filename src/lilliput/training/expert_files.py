@@ -111,6 +111,17 @@ class ExpertFolder:
             durable.remove(mark)
         durable.sync_dir(self.path)
 
+    def holds(self, expert: int, updates: int, *, trunk: bool) -> bool:
+        """Whether all that `write` writes is there, whole, after at least so many updates."""
+        files = [self.file(layer, expert) for layer in self.roles.layers] + ([self.trunk] if trunk else [])
+        if any(not path.exists() or self._mark(_part(path)).exists() for path in files):
+            return False
+        found = []
+        for path in files:
+            with read_tensors(path) as tensors_there:
+                found.append(int(tensors_there.metadata.get("updates", 0)))
+        return min(found, default=0) >= updates
+
     def _mark(self, part: str) -> Path:
         return self.path / f"{part}.unfinished"
 
@@ -127,7 +138,7 @@ class ExpertFolder:
         return {pair: (apart[pair] / length[pair]) ** 0.5 for pair in apart}
 
     def _read(self, path: Path, inside: Sequence[str]) -> Found:
-        part = path.stem.rpartition(".")[2]
+        part = _part(path)
         if self._mark(part).exists():
             cause = f"experts.folder: {part} was being written into {self.path} when its run was stopped"
             raise LilliputError(cause, "resume that run by its name and `--resume`: it writes all anew", Exit.CONTENT)
@@ -169,6 +180,11 @@ class ExpertFolder:
         write_tensors(draft, entries(held, optimizer.updates), facts)
         durable.rename(draft, path)
         durable.sync_dir(self.path)
+
+
+def _part(path: Path) -> str:
+    """`trunk`, or `expert-3` of whatever layer."""
+    return path.stem.rpartition(".")[2]
 
 
 def _others(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:
