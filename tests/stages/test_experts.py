@@ -200,6 +200,7 @@ def test_a_phase_can_be_opened_like_any_model(train, trained):
     [
         (["experts.mode=sequential", "experts.active=3"], r"experts.active: 3 .* it may be 0 to 2", Exit.RECIPE),
         (["experts.mode=sequential", "experts.active=1"], r"trunk.safetensors is not there", Exit.MISSING),
+        (["experts.mode=sequential", "model.dense_layers=2"], r"experts.mode: .* no layer of this model", Exit.RECIPE),
         (["experts.mode=assembled"], r"lacks expert 0, 1, 2 of 3", Exit.MISSING),
     ],
 )

@@ -103,8 +103,17 @@ def architecture(model: Any, experts: ExpertsConfig) -> Any:
 
 
 def pace(model: LanguageModel, experts: ExpertsConfig) -> Pace:
-    """Freeze what a run does not train, and say how fast the rest learns."""
+    """Freeze what a run does not train, and say how fast the rest learns.
+
+    Raises `LilliputError` (recipe) where experts are to be trained by themselves and no layer has any.
+    """
     parts, trunk = roles(model), experts.trunk_factor
+    if experts.mode != "together" and not parts.layers:
+        raise LilliputError(
+            f"experts.mode: {experts.mode} wants a mixture of experts, and no layer of this model has any",
+            "let fewer layers be dense, or set experts.mode=together",
+            Exit.RECIPE,
+        )
     still = set(parts.routers) if experts.mode == "sequential" else set[str]()  # one expert leaves no choice
     if trunk == 0:
         still |= parts.trunk
