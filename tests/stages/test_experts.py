@@ -201,7 +201,7 @@ def test_a_phase_can_be_opened_like_any_model(train, trained):
         (["experts.mode=sequential", "experts.active=3"], r"experts.active: 3 .* it may be 0 to 2", Exit.RECIPE),
         (["experts.mode=sequential", "experts.active=1"], r"trunk.safetensors is not there", Exit.MISSING),
         (["experts.mode=sequential", "model.dense_layers=2"], r"experts.mode: .* no layer of this model", Exit.RECIPE),
-        (["experts.mode=assembled"], r"lacks expert 0, 1, 2 of 3", Exit.MISSING),
+        (["experts.mode=assembled"], r"lacks experts 0, 1, 2 of 3", Exit.MISSING),
     ],
 )
 def test_what_is_not_there_is_refused_with_the_key_and_a_way_out(train, words, said, code):
@@ -231,6 +231,23 @@ def test_a_folder_of_another_model_of_the_same_shapes_is_refused(train, trained)
         train("other", "experts.mode=sequential", "experts.active=1", "model.window=8")
     assert caught.value.code == Exit.CONTENT
     assert train("shorter", "experts.mode=assembled", "model.max_positions=64", "model.num_active_experts=1")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["experts.mode=sequential", "experts.active=3", "model.num_experts=4", "experts.folder=nowhere"],
+        ["experts.mode=assembled"],
+        ["experts.mode=sequential", "model.ffn_dim=32"],
+        ["experts.mode=sequential", "model.window=8"],
+        ["experts.mode=sequential", "model.dense_layers=2"],
+    ],
+)
+def test_a_phase_that_its_folder_refuses_leaves_no_run_and_can_be_told_again_by_its_name(train, words):
+    train("first", "experts.mode=sequential", "training.length={steps: 1}")
+    with pytest.raises(LilliputError):
+        train("refused", *words)
+    assert not Run.exists("refused")
 
 
 def test_a_folder_made_with_another_tokenizer_is_refused(train, tmp_path):

@@ -12,6 +12,7 @@ from lilliput.config import load as config
 from lilliput.config.differences import Difference, differences
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
+from lilliput.models.weights import outline
 from lilliput.runs import checkpoints, durable
 from lilliput.runs.run import Run, resolve
 from lilliput.stages import experts
@@ -22,6 +23,7 @@ from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer, remarks
 from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training import calibration, checkpoint, parallel
+from lilliput.training.expert_files import ExpertFolder
 from lilliput.training.precision import check
 
 AUTO = ("device", "expert_dispatch", "micro_batch_size", "precision", "threads")
@@ -65,6 +67,10 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         experts.refuse_weights(recipe.experts)
         vocab = tokenizer.size
         checkpoint.check(Path(parent.checkpoint), recipe.model.family, vocab, tokenizer.fingerprint)
+    if origin is None and recipe.experts.mode != "together":
+        model = outline(recipe.architecture, tokenizer.size)
+        folder = ExpertFolder(Path(recipe.experts.folder), model, tokenizer.fingerprint)
+        experts.check(folder, recipe.experts)
     if run.is_new:
         _describe(run, word, recipe, tokenizer, data, parent)
     elif changes:

@@ -4,7 +4,7 @@ In the spirit of Branch-Train-Mix (arXiv 2403.07816), with one trunk: expert 0 i
 other expert starts as a copy of expert 0 and sees text of its own, and the assembled mixture learns whom to send what.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -109,11 +109,7 @@ def pace(model: LanguageModel, experts: ExpertsConfig) -> Pace:
     """
     parts, trunk = roles(model), experts.trunk_factor
     if experts.mode != "together" and not parts.layers:
-        raise LilliputError(
-            f"experts.mode: {experts.mode} wants a mixture of experts, and no layer of this model has any",
-            "let fewer layers be dense, or set experts.mode=together",
-            Exit.RECIPE,
-        )
+        raise _no_layers(experts)
     still = set(parts.routers) if experts.mode == "sequential" else set[str]()  # one expert leaves no choice
     if trunk == 0:
         still |= parts.trunk
@@ -124,11 +120,30 @@ def pace(model: LanguageModel, experts: ExpertsConfig) -> Pace:
     return Pace(dict.fromkeys(parts.trunk - still, trunk) if trunk != 1 else {}, late)
 
 
+def check(folder: ExpertFolder, experts: ExpertsConfig) -> None:
+    """Raise what `pace` and `begin` would: a look before there is a run, for which a model without storage will do."""
+    if not folder.roles.layers:
+        raise _no_layers(experts)
+    there = folder.experts()
+    if experts.mode == "assembled":
+        wanted = list(range(folder.model.config.num_experts))
+        if absent := [number for number in wanted if number not in there]:
+            raise LilliputError(
+                f"experts.folder: {folder.path} lacks {_listed(absent)} of {len(wanted)}",
+                f"train it first: experts.mode=sequential experts.active={absent[0]}",
+                Exit.MISSING,
+            )
+        folder.check(wanted)
+    elif experts.active or folder.trunk.exists():
+        folder.check([experts.active if experts.active in there else 0])
+
+
 def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, seed: int) -> list[str]:
     """Fill a new run's model and optimizer from the folder; says what was found.
 
     Raises `LilliputError` (missing) for a file that is not there, (content) for one of another model.
     """
+    check(folder, experts)
     if experts.mode == "assembled":
         return _assemble(folder, optimizer, seed)
     number = experts.active
@@ -157,14 +172,7 @@ def is_done(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) 
 
 
 def _assemble(folder: ExpertFolder, optimizer: Optimizer, seed: int) -> list[str]:
-    model, there = folder.model, folder.experts()
-    absent = [number for number in range(model.config.num_experts) if number not in there]
-    if absent:
-        raise LilliputError(
-            f"experts.folder: {folder.path} lacks expert {', '.join(map(str, absent))} of {model.config.num_experts}",
-            f"train it first: experts.mode=sequential experts.active={absent[0]}",
-            Exit.MISSING,
-        )
+    model = folder.model
     each = [folder.read_expert(number).values for number in range(model.config.num_experts)]
     values = folder.read_trunk().values
     values |= {name: torch.cat([expert[name] for expert in each]) for name in folder.roles.experts}
@@ -173,6 +181,15 @@ def _assemble(folder: ExpertFolder, optimizer: Optimizer, seed: int) -> list[str
         values[name] = torch.randn(parameters[name].shape, generator=generator) * ROUTER_DEVIATION
     fill(model, optimizer, values)
     return [f"{len(each)} experts assembled from {folder.path}", *_apart(folder)]
+
+
+def _no_layers(experts: ExpertsConfig) -> LilliputError:
+    cause = f"experts.mode: {experts.mode} wants a mixture of experts, and no layer of this model has any"
+    return LilliputError(cause, "let fewer layers be dense, or set experts.mode=together", Exit.RECIPE)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return f"expert{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
 def _trained(buffers: Mapping[str, Tensor], optimizer: Optimizer) -> dict[str, Tensor]:

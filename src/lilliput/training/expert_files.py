@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -93,6 +94,14 @@ class ExpertFolder:
         buffers = {key: value for part in found for key, value in part.buffers.items()}
         return Found(values, buffers, max((part.updates for part in found), default=0))
 
+    def check(self, experts: Sequence[int]) -> None:
+        """Raise as `read_trunk` and `read_expert` of each would, from the files' heads alone."""
+        parts = [(self.trunk, sorted(self.roles.trunk))]
+        parts += [(self.file(layer, n), inside) for n in experts for layer, inside in self.roles.layers.items()]
+        for path, inside in parts:
+            with self._opened(path, inside):
+                pass
+
     def write(self, expert: int, optimizer: Optimizer, *, trunk: bool) -> None:
         """The expert of a model with one, and its trunk where asked.
 
@@ -138,6 +147,13 @@ class ExpertFolder:
         return {pair: (apart[pair] / length[pair]) ** 0.5 for pair in apart}
 
     def _read(self, path: Path, inside: Sequence[str]) -> Found:
+        with self._opened(path, inside) as found:
+            values = {name: torch.from_numpy(found[name]) for name in inside}
+            buffers = {key: torch.from_numpy(found[key]) for key in found if "/" in key}
+            return Found(values, buffers, int(found.metadata.get("updates", 0)))
+
+    @contextmanager
+    def _opened(self, path: Path, inside: Sequence[str]) -> Iterator[TensorFile]:
         part = _part(path)
         if self._mark(part).exists():
             cause = f"experts.folder: {part} was being written into {self.path} when its run was stopped"
@@ -147,9 +163,7 @@ class ExpertFolder:
             raise LilliputError(cause, f"train every expert first, from 0 on: {way}", Exit.MISSING)
         with read_tensors(path) as found:
             self._refuse_foreign(path, found, inside)
-            values = {name: torch.from_numpy(found[name]) for name in inside}
-            buffers = {key: torch.from_numpy(found[key]) for key in found if "/" in key}
-            return Found(values, buffers, int(found.metadata.get("updates", 0)))
+            yield found
 
     def _refuse_foreign(self, path: Path, found: TensorFile, inside: Sequence[str]) -> None:
         shapes = {name: tuple(p.shape) for name, p in self.model.named_parameters()}
