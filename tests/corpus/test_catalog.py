@@ -81,6 +81,14 @@ def test_an_empty_part_or_corpus_is_an_error_and_never_silence(tmp_path):
         part(f"{tmp_path}/short.txt", kind="official")
 
 
+def test_one_document_that_hashes_cannot_divide_is_told_to_be_cut(tmp_path):
+    (tmp_path / "book.txt").write_text("One book, one document. " * 100)
+    with pytest.raises(LilliputError, match="the train part is empty") as failure:
+        part(f"{tmp_path}/book.txt", kind="hash")
+    assert "data.split=auto" in failure.value.action
+    assert part(f"{tmp_path}/book.txt", kind="auto")
+
+
 def test_what_is_left_out_is_counted_once_however_often_a_file_is_read(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "one"}\n{}\n{"text": "two"}\n\n')
     dropped = Counter()

@@ -79,4 +79,6 @@ def _empty(name: str, split: SplitConfig, part: Part) -> LilliputError:
     cause = f"{name}: the {part} part is empty (split {split.kind}, share {split.share(part):g})"
     unwanted = "validation" if part == "train" else part
     action = f"give files with text, and enough of it to divide, or set `data.split.{unwanted}=0`"
+    if split.kind == "hash" and part == "train":
+        action = "give more documents, or set `data.split=auto`, which cuts a single document at its tail"
     return LilliputError(cause, action, Exit.CONTENT)
