@@ -37,6 +37,24 @@ def test_a_plan_warns_of_what_the_model_itself_warns_of():
     assert "num_active_experts" in plan
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "experts     expert 0 of 6 and the trunk, as a dense model"),
+        (["experts.active=2"], "experts     expert 2 of 6, as a dense model; the trunk is frozen"),
+        (
+            ["experts.active=2", "experts.trunk_lr=0.1"],
+            "expert 2 of 6 and the trunk at 0.1 of the rate, as a dense model",
+        ),
+        (["experts.mode=assembled"], "experts     all 6, assembled; for the first 25% only trunk and routers learn"),
+    ],
+)
+def test_a_plan_says_which_expert_a_phase_trains_and_where_they_lie(words, told):
+    plan = list(plan_lines(read_recipe("tardbot/expert_75m", words)))
+    assert any(line.startswith("experts") and told in line for line in plan)
+    assert "            in the folder experts/tardbot-75m" in plan
+
+
 @pytest.mark.parametrize("word", ["tiny", "my-book.txt", "texts/one.jsonl.gz"])
 def test_text_in_the_place_of_a_recipe_is_told_where_it_belongs(word):
     with pytest.raises(LilliputError) as refused:

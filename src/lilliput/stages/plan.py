@@ -23,6 +23,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     yield f"model       {recipe.model.family}, {count.total:,} parameters"
     yield f"            {count.active:,} active, {count.embedding:,} embedding, {count.non_embedding:,} other"
     yield from (f"warning     {remark}" for remark in model.remarks())
+    yield from _experts(recipe)
     yield f"vocabulary  {vocab:,}{note}"
     yield f"data        {', '.join(source.label for source in recipe.data.sources)}"
     yield f"update      {training.batch_size} windows of {training.context_length} tokens, {tokens:,} tokens"
@@ -37,3 +38,19 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         yield f"work        {work:.2e} floating-point operations over {steps * tokens:,} tokens"
         if (warm := warmup_steps(recipe.schedule, steps)) > 0.2 * steps:
             yield f"warning     warm-up takes {warm} of {steps} updates, more than a fifth of the run"
+
+
+def _experts(recipe: Recipe) -> Iterator[str]:
+    """Which phase of sequential experts this is, where it is one."""
+    experts = recipe.experts
+    if experts.mode == "together":
+        return
+    held, factor = getattr(recipe.model, "num_experts", 1), experts.trunk_factor
+    if experts.mode == "assembled":
+        yield f"experts     all {held}, assembled; for the first {experts.thaw:.0%} only trunk and routers learn"
+    elif factor == 0:
+        yield f"experts     expert {experts.active} of {held}, as a dense model; the trunk is frozen"
+    else:
+        pace = "" if factor == 1 else f" at {factor:g} of the rate"
+        yield f"experts     expert {experts.active} of {held} and the trunk{pace}, as a dense model"
+    yield f"            in the folder {experts.folder}"
