@@ -32,7 +32,7 @@ def ngrams(train: Texts, held_out: Texts, orders: Sequence[int], limit: int = 16
     found = []
     for order in orders:
         model = KneserNey.fit(train(), order, limit)
-        note = f"fitted on {model.fitted_bytes:,} bytes of the training part"
+        note = f"fitted on {model.fitted_bytes:,} bytes of training text"
         found.append(Baseline(f"{order}-gram", per_byte(model.nats, held_out()), note))
     return found
 
