@@ -260,6 +260,14 @@ def test_a_folder_made_with_another_tokenizer_is_refused(train, tmp_path):
     assert caught.value.code == Exit.CONTENT
 
 
+def test_the_way_back_to_experts_together_that_a_refusal_names_is_one():
+    for words in (["model.preset=tardbot/dense_175m"], ["experts.mode=together"]):
+        with pytest.raises(LilliputError) as caught:
+            read_recipe("tardbot/expert_75m", words)
+        assert "experts='{mode: together}'" in caught.value.action
+    assert read_recipe("tardbot/expert_75m", ["experts={mode: together}"]).experts.mode == "together"
+
+
 def test_a_family_without_experts_is_refused():
     with pytest.raises(LilliputError, match=r"experts.mode: sequential wants a mixture"):
         read_recipe("lab/nano", ["experts.mode=sequential"])

@@ -28,6 +28,9 @@ READ: Mapping[str, tuple[str, ...]] = {
 }
 """Keys that a mode reads, beside itself."""
 
+TOGETHER = "experts='{mode: together}'"
+"""The whole section: the mode alone would leave keys unused, such as a recipe's folder."""
+
 
 @settings
 class ExpertsConfig:
@@ -65,20 +68,21 @@ def refusals(experts: ExpertsConfig, model: ModelSettings) -> Iterator[tuple[str
     """(cause, action) of what does not fit together."""
     given = [own.name for own in fields(experts) if getattr(experts, own.name) != getattr(ExpertsConfig(), own.name)]
     held = getattr(model, "num_experts", None)
+    without = f"set {TOGETHER}" if experts.mode == "together" else "leave it out"
     for name in given:
         if name != "mode" and (name not in READ[experts.mode] or (experts.mode == "together" and held is None)):
             modes = [mode for mode in READ if name in READ[mode] and mode != experts.mode]
             yield (
                 f"experts.{name}: {getattr(experts, name)} would be unused with experts.mode={experts.mode}"
                 f" and model.family={model.family}",
-                f"leave it out, or train a mixture with experts.mode={' or '.join(modes)}",
+                f"{without}, or train a mixture with experts.mode={' or '.join(modes)}",
             )
     if experts.mode == "together":
         return
     if held is None:
         yield (
             f"experts.mode: {experts.mode} wants a mixture of experts, and model.family is {model.family}",
-            "choose a mixture, such as model.preset=tardbot/mac_mini, or experts.mode=together",
+            f"choose a mixture, such as model.preset=tardbot/mac_mini, or {TOGETHER}",
         )
     elif experts.active >= held:
         yield (
@@ -92,7 +96,7 @@ def refuse_weights(experts: ExpertsConfig) -> None:
     if experts.mode != "together":
         raise LilliputError(
             f"experts.mode: {experts.mode} starts from the files of experts.folder, and --from names other weights",
-            "leave --from out, or set experts.mode=together",
+            f"leave --from out, or set {TOGETHER}",
             Exit.USAGE,
         )
 
@@ -185,7 +189,7 @@ def _assemble(folder: ExpertFolder, optimizer: Optimizer, seed: int) -> list[str
 
 def _no_layers(experts: ExpertsConfig) -> LilliputError:
     cause = f"experts.mode: {experts.mode} wants a mixture of experts, and no layer of this model has any"
-    return LilliputError(cause, "let fewer layers be dense, or set experts.mode=together", Exit.RECIPE)
+    return LilliputError(cause, f"let fewer layers be dense, or set {TOGETHER}", Exit.RECIPE)
 
 
 def _listed(numbers: Sequence[int]) -> str:

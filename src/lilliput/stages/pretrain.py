@@ -251,7 +251,8 @@ def _summary(parts: Parts, total: int) -> Iterator[str]:
         yield f"left out: {', '.join(f'{count:,} {reason}' for reason, count in dropped.items())}"
     yield from (words for shard in shards for words in shard.manifest["provenance"].get("text", ()))
     yield f"{total:,} updates of {training.batch_size} windows, {parts.batches.steps_per_epoch:,} an epoch"
-    means = f"micro-batches of {training.micro_batch_size}, {training.threads} thread{'s' if training.threads != 1 else ''}"
+    threads = "1 thread" if training.threads == 1 else f"{training.threads} threads"
+    means = f"micro-batches of {training.micro_batch_size}, {threads}"
     if training.means.experts:
         means += f", experts {training.means.experts}"
     yield f"{training.precision} on {parts.device}, {means}"
