@@ -50,7 +50,7 @@ class Kernels:
 
 
 def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device itself multiplies in bfloat16: emulated, a product takes 20 to 60 times as long as in fp32."""
+    """Whether the device itself multiplies in bfloat16: emulated, it is many times slower than fp32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
