@@ -85,3 +85,24 @@ def test_a_set_with_official_parts_may_be_limited_for_validation_alone(tmp_path,
     assert data.train[0].num_documents == 6
     assert data.validation["tinystories"].num_documents == 2
     assert all(b"valid story" in text for text in documents(data.validation["tinystories"]))
+
+
+def test_where_nothing_is_cleaned_shards_keep_the_names_they_had_before_there_were_rules(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("one two three\n<|endoftext|>\nfour five\n", encoding="utf-8")
+    data = prepared({"sources": str(path)}, [])
+    assert data.names()[0] == "9c04d6d81814cb6dac525c5bac55a6834a8e588626f08fdb78b8b1c1d688f59e"
+    same = prepared({"sources": [{"path": str(path), "rules": []}], "cleaning": {"rules": ["short"]}}, [])
+    assert same.names() == data.names()
+
+
+def test_rules_leave_documents_out_and_an_entry_may_have_its_own(files):
+    rules = [{"kind": "short", "min_words": 1000}]
+    sources = [files[0], {"path": files[1], "rules": [{"kind": "short", "min_words": 2}]}]
+    with pytest.raises(LilliputError, match="the train part is empty"):
+        prepared({"sources": sources, "split": {"validation": 0.0}, "cleaning": {"rules": rules}}, [])
+    data = prepared({"sources": sources[1:], "split": {"validation": 0.0}, "cleaning": {"rules": rules}}, [])
+    assert data.train[0].num_documents == 4
+    with pytest.raises(LilliputError) as refused:
+        prepared({"sources": files[0], "cleaning": {"rules": [{"kind": "shrt"}]}}, [])
+    assert refused.value.code == Exit.RECIPE

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.reading import Reader, Reading
-from lilliput.corpus.sources import Source
-from lilliput.corpus.sources.entry import limited
+from lilliput.corpus.sources.entry import Entry, limited
 from lilliput.corpus.split import SplitConfig, divide
 
 
 def read(
-    sources: Sequence[Source],
+    sources: Sequence[Entry],
     split: SplitConfig,
     reading: Reading,
     part: Part,
@@ -36,7 +35,7 @@ def read(
 
 
 def read_whole(
-    sources: Sequence[Source], reading: Reading, dropped: Counter[str] | None = None
+    sources: Sequence[Entry], reading: Reading, dropped: Counter[str] | None = None
 ) -> Iterator[tuple[int, Document]]:
     """(source index, document) of sources that serve as validation sets: their official validation part, or all.
 
@@ -52,7 +51,7 @@ def read_whole(
             raise LilliputError(f"{source.label} holds no text", "name another validation source", Exit.CONTENT)
 
 
-def part_of(source: Source, split: SplitConfig, reader: Reader, part: Part) -> Iterator[Document]:
+def part_of(source: Entry, split: SplitConfig, reader: Reader, part: Part) -> Iterator[Document]:
     """The documents of one part of one source, possibly none."""
     if source.parts and split.kind in ("auto", "official"):
         if part in source.parts:

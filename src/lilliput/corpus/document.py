@@ -1,4 +1,4 @@
-"""A document: one text, where it came from, and the part its set puts it in."""
+"""A document: one text, where it came from, the part its set puts it in, and why one is left out."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,3 +20,11 @@ class Document:
     """What names the document within its source, e.g. `train.jsonl:17`; for people and messages."""
     part: Part | None = None
     """The part the set itself assigns, or None where it assigns none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What a rule gives in place of the text of a document that it leaves out."""
+
+    reason: str
+    """A few words, the same for all documents that it counts together."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.files import GLOB
+from lilliput.corpus.filters import expand_rules
 from lilliput.corpus.published import PUBLISHED
 from lilliput.corpus.registry import registered
 
@@ -33,6 +34,8 @@ def expand_sources(value: Any) -> list[Any]:
 
 def expand(entry: Any) -> Any:
     """The source tree of one entry."""
+    if isinstance(entry, dict) and "rules" in entry:
+        entry = {**entry, "rules": expand_rules(entry["rules"])}
     if isinstance(entry, str):
         return expand({"path" if is_path(entry) else "name": entry})
     if not isinstance(entry, dict) or "kind" in entry:

@@ -13,6 +13,8 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
 from lilliput.config.settings import Fatal, Safe, settings
 from lilliput.corpus.catalog import read, read_whole
+from lilliput.corpus.cleaned import after_cleaning
+from lilliput.corpus.cleaning import Cleaning
 from lilliput.corpus.document import Part
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
@@ -33,6 +35,7 @@ class DataConfig(Reading):
 
     sources: Fatal[tuple[Source, ...]]
     """Where text comes from: a name, a path, or a list of entries with weights and limits."""
+    cleaning: Cleaning = Cleaning()
     split: SplitConfig = SplitConfig()
     """How text is divided into training, validation and test parts."""
     stride: Fatal[int | None] = Field(default=None, ge=1)
@@ -128,10 +131,8 @@ def texts(
 
     `dropped` counts, by reason, the documents that were left out.
     """
-    if part is None:
-        documents = read_whole(sources, config, dropped)
-    else:
-        documents = read(sources, config.split, config, part, dropped)
+    clean = [after_cleaning(source, config.cleaning) for source in sources]
+    documents = read_whole(clean, config, dropped) if part is None else read(clean, config.split, config, part, dropped)
     for number, document in documents:
         stop.yield_point()
         yield number, document.text
@@ -145,26 +146,31 @@ def shard(sources: Sequence[Source], config: DataConfig, part: Part | None, toke
         "tokenizer": tokenizer.fingerprint,
         "split": dump(config.split) if part else None,
         "reading": {f.name: getattr(config, f.name) for f in fields(Reading)},
-        "sources": _fingerprints(sources, part),
+        "sources": _fingerprints(sources, config, part),
     }
     folder = shards() / key(provenance)
     if folder.exists():
         return Shard.open(folder)
     dropped = Counter[str]()
     limit = sources[0].max_tokens if part == "train" else None
-    named = {**provenance, "text": [source.provenance() for source in sources], "dropped": dropped}
+    named = {
+        **provenance,
+        "text": [after_cleaning(source, config.cleaning).provenance() for source in sources],
+        "dropped": dropped,
+    }
     documents = texts(sources, config, part, dropped)
     written = write_shard(folder, documents, tokenizer, max_tokens=limit, provenance=named)
-    if _fingerprints(sources, part) != provenance["sources"]:
+    if _fingerprints(sources, config, part) != provenance["sources"]:
         durable.remove_tree(folder)
         names = ", ".join(source.label for source in sources)
         raise LilliputError(f"{names} changed while it was read", "start again when it is at rest", Exit.CONTENT)
     return written
 
 
-def _fingerprints(sources: Sequence[Source], part: Part | None) -> list[str]:
+def _fingerprints(sources: Sequence[Source], config: DataConfig, part: Part | None) -> list[str]:
     """Hashes of the content that a part is made of; a validation set is not asked for its training part."""
-    return [s.fingerprint("validation" if part is None and "validation" in s.parts else part) for s in sources]
+    clean = [after_cleaning(source, config.cleaning) for source in sources]
+    return [s.fingerprint("validation" if part is None and "validation" in s.parts else part) for s in clean]
 
 
 def key(value: Any) -> str:

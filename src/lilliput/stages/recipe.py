@@ -12,6 +12,7 @@ from pydantic import Field
 from lilliput.config import load as config
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
+from lilliput.corpus.cleaning import expand_cleaning
 from lilliput.corpus.named import NAMED, TEXT_ENDINGS, expand_sources
 from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
@@ -25,7 +26,7 @@ from lilliput.stages.rhythm import RhythmConfig, SamplesConfig
 from lilliput.tokens import BytesConfig, TokenizerConfig, vocabulary
 from lilliput.training.settings import TrainingConfig
 
-EXPANDED = {"sources": expand_sources, "split": expand_split}
+EXPANDED = {"sources": expand_sources, "split": expand_split, "cleaning": expand_cleaning}
 """Keys of the data sections whose values may be written shorter than they are."""
 PACKAGED = Path(str(files("lilliput.recipes")))
 

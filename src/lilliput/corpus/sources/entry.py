@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part, size
+from lilliput.corpus.filters import Rule
 from lilliput.corpus.reading import Reader
 
 
@@ -21,6 +22,8 @@ class Entry:
     """Take whole documents up to this many bytes of UTF-8 (of each official part); a longer first one is cut."""
     max_tokens: Semantic[int | None] = Field(default=None, gt=0)
     """Take at most this many tokens of the training part."""
+    rules: Semantic[tuple[Rule, ...] | None] = None
+    """Rules for this source's documents in place of `data.cleaning.rules`; `[]` for none."""
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -63,7 +66,7 @@ def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
 
 
 def hashed(entry: Entry, contents: Iterable[str], unseen: tuple[str, ...] = ("weight", "path")) -> str:
-    """sha256 over an entry's options (but `unseen` ones) and the hashes of its contents."""
+    """sha256 over an entry's options (but `unseen` ones and its rules) and the hashes of its contents."""
     options = [(field.name, getattr(entry, field.name)) for field in fields(entry)]
-    seen = sorted((name, value) for name, value in options if name not in unseen)
+    seen = sorted((name, value) for name, value in options if name not in (*unseen, "rules"))
     return hashlib.sha256(repr((seen, list(contents))).encode()).hexdigest()
