@@ -35,9 +35,18 @@ class Entry:
         """The source's name in documents, logs and messages."""
         raise NotImplementedError
 
+    def pieces(self, part: Part | None = None) -> list[str]:
+        """Names of what can be read alone, such as files, in the order of the source; one where nothing can."""
+        return [""]
+
+    def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        """The documents of one piece."""
+        raise NotImplementedError
+
     def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         """The source's documents in their order, before limits; only those of `part` where the set has parts."""
-        raise NotImplementedError
+        for name in self.pieces(part):
+            yield from self.piece(name, reader, part)
 
     def fingerprint(self, part: Part | None = None) -> str:
         """sha256 over all that decides which documents the source (or one official part) gives: content, options."""

@@ -35,11 +35,13 @@ class JsonlSource(Entry):
     def label(self) -> str:
         return self.path
 
-    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
-        root = Path(self.path)
-        for path in find(self.path, ".jsonl"):
-            name = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
-            yield from read_jsonl(path, self.text_column, reader, self.label, name)
+    def pieces(self, part: Part | None = None) -> list[str]:
+        return [str(path) for path in find(self.path, ".jsonl")]
+
+    def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        root, path = Path(self.path), Path(name)
+        label = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
+        return read_jsonl(path, self.text_column, reader, self.label, label)
 
     def fingerprint(self, part: Part | None = None) -> str:
         return hashed(self, (digest(path)[1] for path in find(self.path, ".jsonl")))

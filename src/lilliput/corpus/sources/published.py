@@ -38,14 +38,15 @@ class PublishedSource(Entry):
         """The official parts of the set, or those that `LILLIPUT_DATA` holds of it; empty where it has none."""
         return tuple(part for part in available(self.name) if part)
 
-    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
-        for found in locate(self.name, part):
-            name = found.path.name
-            if ".jsonl" in found.path.suffixes:
-                yield from read_jsonl(found.path, "text", reader, self.name, name, found.part)
-            else:
-                divide = PUBLISHED[self.name].divide
-                yield from read_text(found.path, divide, reader.in_utf8(), self.name, name, found.part)
+    def pieces(self, part: Part | None = None) -> list[str]:
+        return [str(found.path) for found in locate(self.name, part)]
+
+    def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        found = next(found for found in locate(self.name, part) if str(found.path) == name)
+        if ".jsonl" in found.path.suffixes:
+            return read_jsonl(found.path, "text", reader, self.name, found.path.name, found.part)
+        divide = PUBLISHED[self.name].divide
+        return read_text(found.path, divide, reader.in_utf8(), self.name, found.path.name, found.part)
 
     def fingerprint(self, part: Part | None = None) -> str:
         return hashed(self, (digest(found.path)[1] for found in locate(self.name, part)))

@@ -28,7 +28,7 @@ class TalesSource(Entry):
     def label(self) -> str:
         return "tales"
 
-    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+    def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         """Tale i is the same in every size. Parts come from the hash split, which keeps equal texts together."""
         written = 0
         for story in count():
