@@ -11,11 +11,11 @@ from lilliput.corpus.sources import Source
 from lilliput.corpus.split import SplitConfig
 from lilliput.corpus.statistics import Counts, Statistics, measure
 from lilliput.runs import stop
+from lilliput.runs.commit import commit_folder
 from lilliput.runs.home import tokenizers
 from lilliput.tokens import BPEConfig, BytesConfig, GPT2Config, HubConfig, TokenizerConfig, open_tokenizer
 from lilliput.tokens.bpe import train_bpe
 from lilliput.tokens.byte_level import ByteLevelBPE
-from lilliput.tokens.commit import commit_folder
 from lilliput.tokens.report import Report, report
 
 FIXED: dict[str, TokenizerConfig] = {"bytes": BytesConfig(), "gpt2": GPT2Config()}

@@ -7,8 +7,8 @@ from typing import Literal
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
+from lilliput.runs.commit import commit_folder
 from lilliput.tokens.byte_level import ByteLevelBPE, byte_level, load_byte_level
-from lilliput.tokens.commit import commit_folder
 from lilliput.tokens.record import read_record
 
 SIZE, END_OF_TEXT = 50257, "<|endoftext|>"

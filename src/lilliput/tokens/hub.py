@@ -15,8 +15,8 @@ from pydantic import Field
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
 from lilliput.runs import durable
+from lilliput.runs.commit import commit_folder
 from lilliput.tokens.byte_level import byte_letters
-from lilliput.tokens.commit import commit_folder
 from lilliput.tokens.record import damaged, read_record, write_record
 from lilliput.tokens.text import well_formed
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import durable
-from lilliput.tokens.commit import commit_folder
+from lilliput.runs.commit import commit_folder
 from lilliput.tokens.text import well_formed
 from lilliput.tokens.tokenizer import Tokenizer
 

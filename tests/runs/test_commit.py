@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lilliput.tokens.commit import commit_folder
+from lilliput.runs.commit import commit_folder
 
 
 def write(text):
