@@ -1,4 +1,4 @@
-"""Statistics of a corpus: documents, bytes, characters, words, lengths and parts, in one pass over each part."""
+"""Statistics of a corpus: documents, bytes, characters, words, lengths, languages and parts."""
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
@@ -7,9 +7,9 @@ from math import ceil
 
 from lilliput.corpus.catalog import part_of
 from lilliput.corpus.document import Document, Part, size
+from lilliput.corpus.languages import Languages, Sample
 from lilliput.corpus.reading import Reader, Reading
-from lilliput.corpus.sources import Source
-from lilliput.corpus.sources.entry import limited
+from lilliput.corpus.sources.entry import Entry, limited
 from lilliput.corpus.split import SplitConfig
 
 QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
@@ -44,21 +44,31 @@ class Statistics:
     """Quantiles of the documents' lengths in bytes."""
     dropped: dict[str, int]
     """Documents left out, by reason."""
+    languages: Languages | None = None
+    """None where nobody asked, or where they cannot be told."""
 
 
 def measure(
-    source: Source, split: SplitConfig, reading: Reading, encode: Callable[[str], Sequence[int]] | None = None
+    source: Entry,
+    split: SplitConfig,
+    reading: Reading,
+    encode: Callable[[str], Sequence[int]] | None = None,
+    *,
+    languages: bool = False,
 ) -> Statistics:
     """Statistics of one source as a recipe would read it; `encode` counts tokens too."""
-    lengths, total, reader = array("Q"), Counts(), Reader(reading)
+    lengths, total, reader, sample = array("Q"), Counts(), Reader(reading), Sample()
     for document in limited(source.documents(reader), source):
         one = _count(document.text, encode)
         lengths.append(one.bytes)
         total.add(one)
+        if languages:
+            sample.add(document.text)
     wanted = [part for part in PARTS if not source.parts or part in source.parts]
     parts = {part: _part(part_of(source, split, Reader(reading), part), encode) for part in wanted}
     kept = {part: counts for part, counts in parts.items() if counts.documents}
-    return Statistics(source.label, source.provenance(), kept, total, quantiles(lengths), dict(reader.dropped))
+    told = sample.languages() if languages and total.documents else None
+    return Statistics(source.label, source.provenance(), kept, total, quantiles(lengths), dict(reader.dropped), told)
 
 
 def _part(documents: Iterable[Document], encode: Callable[[str], Sequence[int]] | None) -> Counts:
