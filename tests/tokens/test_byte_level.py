@@ -1,9 +1,15 @@
+import math
+import os
+import time
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import models
 
-from lilliput.tokens.byte_level import SPECIAL_CASES, ByteLevelBPE, byte_letters, byte_level
+import lilliput.tokens.byte_level as byte_level_file
+from lilliput.tokens.byte_level import SPECIAL_CASES, ByteLevelBPE, byte_letters, byte_level, pieces
 
 
 def hand_made(*merges, special=("<|endoftext|>",)):
@@ -82,3 +88,45 @@ def test_the_fingerprint_tells_merges_their_order_special_words_and_encoders_apa
     made[-1].use("tokenizers")
     assert len({tokenizer.fingerprint for tokenizer in made}) == 5
     assert hand_made(a, b).fingerprint == made[0].fingerprint
+
+
+TEXT = st.text(st.sampled_from("ab 1.\n\t'é\u2028\x1c\U0001f600"), max_size=40)
+
+
+@given(text=TEXT, longest=st.integers(1, 12))
+def test_a_long_text_is_encoded_in_pieces_with_the_ids_of_the_whole(text, longest):
+    whole = PLAIN.encode(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(byte_level_file, "PIECE", longest)
+        parts = list(pieces(text))
+        many, one, slow = PLAIN.encode_many([text, text])[1].tolist(), PLAIN.encode(text), SLOW.encode(text)
+    assert "".join(parts) == text
+    assert max(map(len, parts)) <= longest
+    assert many == one == slow
+    is_cut_in_a_run = any(not (b[0] in " \n" and a[-1].isalnum()) for a, b in pairwise(parts))
+    assert one == whole or is_cut_in_a_run
+
+
+@pytest.mark.parametrize("tokenizer", [PLAIN, SLOW], ids=["tiktoken", "tokenizers"])
+def test_the_ids_do_not_depend_on_the_number_of_cores(tokenizer, monkeypatch):
+    texts = [f"the {number} " * (number % 7) for number in range(300)]
+    found = []
+    for cores in (1, 2, 4):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        found.append([ids.tolist() for ids in tokenizer.encode_many(texts)])
+    assert found[0] == found[1] == found[2]
+
+
+def test_looking_for_special_words_costs_a_bulk_encoding_next_to_nothing():
+    text = "they breathe the weather of the north " * 5000
+
+    def seconds(encode):
+        best = math.inf
+        for _ in range(3):
+            begun = time.thread_time()
+            encode(text)
+            best = min(best, time.thread_time() - begun)
+        return best
+
+    bulk = seconds(lambda text: PLAIN._fast.encode_to_numpy(text, disallowed_special=()))
+    assert bulk < 1.3 * seconds(PLAIN._fast.encode_ordinary)

@@ -33,7 +33,7 @@ def test_there_are_exactly_256_ids():
 def test_many_texts_encode_as_one_by_one(texts):
     many = TOKENIZER.encode_many(texts)
     assert [ids.tolist() for ids in many] == [TOKENIZER.encode(text) for text in texts]
-    assert all(ids.dtype == np.int64 for ids in many)
+    assert all(ids.dtype == np.uint8 for ids in many)
 
 
 def test_a_lone_surrogate_counts_as_the_replacement_character():

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.tokens import shards
 from lilliput.tokens.bytes import ByteTokenizer
 from lilliput.tokens.shards import Shard, shard_in_memory, write_shard
 
@@ -97,6 +98,26 @@ def test_a_token_limit_cuts_at_a_whole_character(tmp_path_factory, texts, limit)
     assert shard.byte_counts.tolist() == [len(text.encode()) for text in found]
     left_out = found != texts
     assert not left_out or limit - shard.num_tokens < 2 + 4
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1 << 20])
+def test_how_much_is_held_at_once_changes_no_byte(tmp_path, monkeypatch, at_once):
+    texts = [(number % 3, "zwölf 😀 " * (number % 5)) for number in range(40)]
+    for limit in (None, 0, 1, 2, 50, 333):
+        whole = write_shard(tmp_path / f"whole-{limit}", texts, ByteTokenizer(), max_tokens=limit)
+        with monkeypatch.context() as patch:
+            for name in ("DOCUMENTS_AT_ONCE", "CHARACTERS_AT_ONCE", "IDS_AT_ONCE", "BYTES_AT_ONCE"):
+                patch.setattr(shards, name, at_once)
+            parts = write_shard(tmp_path / f"parts-{limit}", texts, ByteTokenizer(), max_tokens=limit)
+        for name in ("tokens.bin", "tokens.idx", "manifest.json"):
+            assert (whole.folder / name).read_bytes() == (parts.folder / name).read_bytes()
+
+
+def test_the_documents_are_not_read_further_ahead_than_one_batch(tmp_path, monkeypatch):
+    monkeypatch.setattr(shards, "DOCUMENTS_AT_ONCE", 2)
+    endless = iter([(0, "text")] * 100)
+    write_shard(tmp_path / "s", endless, ByteTokenizer(), max_tokens=12)
+    assert len(list(endless)) >= 100 - 4
 
 
 @pytest.mark.parametrize("name", ["tokens.bin", "tokens.idx", "manifest.json"])

@@ -2,11 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from hashlib import sha256
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,6 +26,11 @@ Encoder = Literal["tiktoken", "tokenizers"]
 
 SPLIT = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"
 """GPT-2's pattern as tiktoken writes it: possessive, so that a long run cannot exhaust a backtracking engine."""
+
+PIECE = 1 << 20
+"""Characters that go to an encoder at once: an unbroken run costs it 35 bytes of memory for each of its own."""
+BORDER = re.compile(r".*\w()[ \n]", re.DOTALL)
+"""Up to the last place where a space follows a letter or digit, which no id reaches across."""
 
 SPECIAL_CASES = (
     *(
@@ -78,24 +84,29 @@ class ByteLevelBPE:
         import tiktoken
 
         ranks = {piece: number for number, piece in enumerate(self._pieces) if piece}
-        return tiktoken.Encoding(self.kind, pat_str=SPLIT, mergeable_ranks=ranks, special_tokens={})
+        # Without any special word tiktoken looks for the empty one at each byte, which takes as long as encoding.
+        special = {self.special[0]: self.begin}
+        return tiktoken.Encoding(self.kind, pat_str=SPLIT, mergeable_ranks=ranks, special_tokens=special)
 
     def encode(self, text: str) -> list[int]:
-        text = well_formed(text)
+        parts = pieces(well_formed(text))
         if self.encoder == "tiktoken":
-            return self._fast.encode_ordinary(text)
-        ids: list[int] = self.inner.encode(text, add_special_tokens=False).ids
-        return ids
+            return [number for part in parts for number in self._fast.encode_ordinary(part)]
+        return [number for part in parts for number in self.inner.encode(part, add_special_tokens=False).ids]
 
-    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        texts = [well_formed(text) for text in texts]
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
+        parts = [list(pieces(well_formed(text))) for text in texts]
+        found = self._encode_pieces(list(chain.from_iterable(parts)))
+        return [np.concatenate(list(islice(found, len(part)))) for part in parts]
+
+    def _encode_pieces(self, parts: Sequence[str]) -> Iterator[NDArray[np.uint32]]:
         if self.encoder == "tokenizers":
-            found = self.inner.encode_batch_fast(texts, add_special_tokens=False)
-            return [np.array(encoding.ids, np.int64) for encoding in found]
+            for encoding in self.inner.encode_batch_fast(parts, add_special_tokens=False):
+                yield np.array(encoding.ids, np.uint32)
+            return
         fast = self._fast
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:  # tiktoken lets go of the interpreter's lock
-            arrays = pool.map(lambda text: fast.encode_to_numpy(text, disallowed_special=()), texts)
-            return [ids.astype(np.int64) for ids in arrays]
+            yield from pool.map(lambda part: fast.encode_to_numpy(part, disallowed_special=()), parts)
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.decode_bytes(ids).decode(errors="replace")
@@ -136,6 +147,17 @@ class ByteLevelBPE:
             if any(self._fast.encode_ordinary(text) != found.ids for text, found in zip(batch, slow, strict=True)):
                 return False
         return True
+
+
+def pieces(text: str) -> Iterator[str]:
+    """`text` in order, `PIECE` characters at most; together they have its ids unless a run is longer than that."""
+    start = 0
+    while len(text) - start > PIECE:
+        border = BORDER.match(text, start, start + PIECE)
+        stop = border.end(1) if border else start + PIECE
+        yield text[start:stop]
+        start = stop
+    yield text[start:] if start else text
 
 
 def byte_letters() -> str:

@@ -30,8 +30,8 @@ class ByteTokenizer:
     def encode(self, text: str) -> list[int]:
         return list(well_formed(text).encode())
 
-    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
-        return [np.frombuffer(well_formed(text).encode(), dtype=np.uint8).astype(np.int64) for text in texts]
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.uint8]]:
+        return [np.frombuffer(well_formed(text).encode(), dtype=np.uint8) for text in texts]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.decode_bytes(ids).decode(errors="replace")

@@ -71,11 +71,11 @@ class HubTokenizer:
         text = well_formed(text)
         return self._without_control(text, self._ids(text))
 
-    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.uint32]]:
         texts = [well_formed(text) for text in texts]
         found = self.inner.encode_batch_fast(texts, add_special_tokens=False)
         ids = [self._without_control(text, encoding.ids) for text, encoding in zip(texts, found, strict=True)]
-        return [np.array(numbers, np.int64) for numbers in ids]
+        return [np.array(numbers, np.uint32) for numbers in ids]
 
     def decode(self, ids: Sequence[int]) -> str:
         text = self.decode_bytes(ids).decode(errors="replace")

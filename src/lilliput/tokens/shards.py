@@ -2,7 +2,8 @@
 
 import json
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import islice
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import durable
 from lilliput.runs.commit import commit_folder
-from lilliput.tokens.text import well_formed
+from lilliput.tokens.text import ends_whole, well_formed
 from lilliput.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 TOKENS, INDEX, MANIFEST = "tokens.bin", "tokens.idx", "manifest.json"
-DOCUMENTS_AT_ONCE, CHARACTERS_AT_ONCE = 1024, 1 << 22
+DOCUMENTS_AT_ONCE, CHARACTERS_AT_ONCE, IDS_AT_ONCE, BYTES_AT_ONCE = 1024, 1 << 22, 1 << 20, 1 << 22
+
+IDs = NDArray[np.unsignedinteger[Any]]
+Batch = list[tuple[int, str]]
 
 # Shapes: N tokens, D documents
 
@@ -132,14 +136,28 @@ class _Writer:
         self.exact = True
 
     def chunks(self) -> Iterator[bytes]:
-        """The ids of all documents, a few megabytes of text at a time."""
-        while batch := self._next_documents():
-            ids = self.tokenizer.encode_many([text for _, text in batch])
-            yield b"".join(self._document(source, text, i) for (source, text), i in zip(batch, ids, strict=True))
-            if self.room is not None and self.room < 2:
-                return
+        """The ids of all documents, a few megabytes at a time; the next ones are read while some are encoded."""
+        held = bytearray()
+        with ThreadPoolExecutor(1) as worker:
+            batch, ids = self._submit(worker)
+            while batch:
+                following = self._submit(worker)
+                for (source, text), found in zip(batch, ids.result(), strict=True):
+                    for part in self._document(source, text, found):
+                        held += part
+                        if len(held) >= BYTES_AT_ONCE:
+                            yield bytes(held)
+                            held.clear()
+                if self.room is not None and self.room < 2:
+                    break
+                batch, ids = following
+        yield bytes(held)
 
-    def _next_documents(self) -> list[tuple[int, str]]:
+    def _submit(self, worker: ThreadPoolExecutor) -> tuple[Batch, Future[Sequence[IDs]]]:
+        batch = self._next_documents()
+        return batch, worker.submit(self.tokenizer.encode_many, [text for _, text in batch])
+
+    def _next_documents(self) -> Batch:
         batch, characters = list[tuple[int, str]](), 0
         for source, text in islice(self.documents, DOCUMENTS_AT_ONCE):
             batch.append((source, well_formed(text)))
@@ -148,33 +166,36 @@ class _Writer:
                 break
         return batch
 
-    def _document(self, source: int, text: str, ids: NDArray[np.int64]) -> bytes:
-        size = len(text.encode())
+    def _document(self, source: int, text: str, ids: IDs) -> Iterator[bytes]:
+        size = len(text) if text.isascii() else len(text.encode())
         if self.room is not None:
             if self.room < 2:  # no room for begin and end
-                return b""
+                return
             if len(ids) + 2 > self.room:
                 ids = self._cut(ids[: self.room - 2])
-                size = len(self.tokenizer.decode_bytes(ids.tolist()))
+                size = sum(len(self.tokenizer.decode_bytes(part.tolist())) for part in _parts(ids))
                 self.room = 0
             else:
                 self.room -= len(ids) + 2
-        self.exact = self.exact and int(self.lengths[ids].sum()) == size
+        self.exact = self.exact and sum(int(self.lengths[part].sum()) for part in _parts(ids)) == size
         self.offsets.append(self.offsets[-1] + len(ids) + 2)
         self.byte_counts.append(size)
         self.sources.append(source)
-        framed = np.concatenate([[self.tokenizer.begin], ids, [self.tokenizer.end]])
-        return framed.astype(self.dtype).tobytes()
+        yield np.array(self.tokenizer.begin, self.dtype).tobytes()
+        yield from (part.astype(self.dtype).tobytes() for part in _parts(ids))
+        yield np.array(self.tokenizer.end, self.dtype).tobytes()
 
-    def _cut(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _cut(self, ids: IDs) -> IDs:
         """`ids` without a tail that ends inside a character."""
         for keep in range(len(ids), max(0, len(ids) - 4), -1):
-            try:
-                self.tokenizer.decode_bytes(ids[:keep].tolist()).decode()
-            except UnicodeDecodeError:
-                continue
-            return ids[:keep]
+            if ends_whole(self.tokenizer.decode_bytes(ids[max(0, keep - 4) : keep].tolist())):
+                return ids[:keep]
         return ids[:0]
+
+
+def _parts(ids: IDs) -> Iterator[IDs]:
+    """`ids` in slices, so that what is made of a long document needs little room."""
+    return (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
 
 
 def _write_files(draft: Path, writer: _Writer, provenance: Mapping[str, Any]) -> None:

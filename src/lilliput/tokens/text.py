@@ -7,11 +7,21 @@ from lilliput.tokens.tokenizer import Tokenizer
 
 def well_formed(text: str) -> str:
     """`text` as UTF-8 can spell it: a lone surrogate, which JSON escapes can carry, becomes U+FFFD."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
         return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return text
+
+
+def ends_whole(data: bytes) -> bool:
+    """False where `data`, the end of UTF-8, stops inside a character."""
+    for back, byte in enumerate(reversed(data[-4:]), 1):
+        if byte & 0xC0 != 0x80:
+            return back == (1 if byte < 0x80 else 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4)
+    return not data
 
 
 class TextStream:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ class Tokenizer(Protocol):
         """Ids of `text` alone, without begin or end; special words in `text` are plain text."""
         ...
 
-    def encode_many(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+    def encode_many(self, texts: Sequence[str]) -> Sequence[NDArray[np.unsignedinteger[Any]]]:
         """As `encode`, in bulk on all cores."""
         ...
 
