@@ -1,29 +1,39 @@
-"""A source after its cleaning: the documents that are left, and a fingerprint that knows the rules."""
+"""A source after its rules: its documents cleaned once, kept on the disk, and named by all that decided them."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
-from lilliput.corpus.cleaning import Cleaning, Funnel, cleaned
+from lilliput.corpus import engine, store
+from lilliput.corpus.cleaning import Cleaning, Funnel
 from lilliput.corpus.document import Document, Part
+from lilliput.corpus.engine import Job
 from lilliput.corpus.filters import Rule
-from lilliput.corpus.reading import Reader
+from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
+from lilliput.corpus.versions import code
+from lilliput.runs import durable
+from lilliput.runs.home import clean
 
 
 class Cleaned(Entry):
-    """What `source` holds after `rules`, with the source's own share and limits."""
-
-    def __init__(self, source: Source, rules: tuple[Rule, ...]) -> None:
-        shared: dict[str, Any] = {field.name: getattr(source, field.name) for field in fields(Entry)}
-        super().__init__(**shared)
-        object.__setattr__(self, "source", source)
-        object.__setattr__(self, "rules", rules)
+    """What `source` holds after its rules, with the source's own share and limits."""
 
     source: Source
+    workers: int
+    _found: dict[tuple[Reading, Part | None], list[Path]]
+
+    def __init__(self, source: Source, rules: Sequence[Rule], workers: int = 0) -> None:
+        shared: dict[str, Any] = {field.name: getattr(source, field.name) for field in fields(Entry)}
+        super().__init__(**{**shared, "rules": tuple(rules)})
+        for name, value in (("source", source), ("workers", workers), ("_found", {})):
+            object.__setattr__(self, name, value)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -33,20 +43,75 @@ class Cleaned(Entry):
     def label(self) -> str:
         return self.source.label
 
-    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
-        funnel = Funnel()
-        yield from cleaned(self.source.documents(reader, part), self.rules or (), funnel)
-        reader.dropped.update(funnel.dropped)
-
-    def fingerprint(self, part: Part | None = None) -> str:
-        told = [dump(rule) for rule in self.rules or ()]
-        return hashlib.sha256(repr((self.source.fingerprint(part), told)).encode()).hexdigest()
-
     def provenance(self) -> str:
         return f"{self.source.provenance()}, cleaned by {', '.join(rule.kind for rule in self.rules or ())}"
+
+    def fingerprint(self, part: Part | None = None) -> str:
+        told = [(dump(rule), code(type(rule).__module__)) for rule in self.rules or ()]
+        return _sha256([store.FORMAT, self.source.fingerprint(part), told])
+
+    def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
+        """The cleaned documents, made now where they are missing."""
+        folders = self.folders(reader.reading, part)
+        for folder in folders:
+            yield from store.read(folder)
+        reader.dropped.update(total(folders).dropped)
+
+    def folders(self, reading: Reading, part: Part | None) -> list[Path]:
+        """The folders of the pieces that are needed, in order, made where they are missing.
+
+        Raises LilliputError (CONTENT) where the source changes meanwhile.
+        """
+        plain = Reading(**{field.name: getattr(reading, field.name) for field in fields(Reading)})
+        if (plain, part) not in self._found:
+            self._found[plain, part] = self._made(plain, part)
+        return self._found[plain, part]
+
+    def _made(self, reading: Reading, part: Part | None) -> list[Path]:
+        before, made, needed = self.fingerprint(part), 0, list[Path]()
+        jobs = self.jobs(reading, part, before)
+        step = len(jobs) if self.max_samples is None and self.max_bytes is None else self.workers or engine.cores()
+        for end in range(step, len(jobs) + step, step):
+            made += engine.run(jobs[:end], self.workers)
+            if len(needed := self._needed(jobs[:end])) < end:
+                break
+        if made and self.fingerprint(part) != before:
+            durable.remove_tree(jobs[0].folder.parent)
+            cause = f"{self.label} changed while it was read"
+            raise LilliputError(cause, "start again when it is at rest", Exit.CONTENT)
+        return needed
+
+    def jobs(self, reading: Reading, part: Part | None, fingerprint: str) -> list[Job]:
+        """A job for each piece, done or not."""
+        root = clean() / _sha256([fingerprint, dump(reading)])
+        pieces = enumerate(self.source.pieces(part))
+        return [Job(self.source, part, piece, self.rules or (), reading, root / f"{i:05}") for i, piece in pieces]
+
+    def _needed(self, jobs: Sequence[Job]) -> list[Path]:
+        """The folders of the first jobs whose documents reach a limit, or of all."""
+        kept, kept_bytes = 0, 0
+        for number, job in enumerate(jobs):
+            funnel = store.funnel(job.folder)
+            kept, kept_bytes = kept + funnel.kept, kept_bytes + funnel.kept_bytes
+            is_full = kept >= (self.max_samples or kept + 1) or kept_bytes >= (self.max_bytes or kept_bytes + 1)
+            if is_full or engine.BEYOND in funnel.dropped:
+                return [job.folder for job in jobs[: number + 1]]
+        return [job.folder for job in jobs]
+
+
+def total(folders: Iterable[Path]) -> Funnel:
+    """The funnels of some pieces as one."""
+    found = Funnel()
+    for folder in folders:
+        found.add(store.funnel(folder))
+    return found
 
 
 def after_cleaning(source: Source, cleaning: Cleaning) -> Entry:
     """The source itself where nothing is to be cleaned, so that its fingerprint stays what it was."""
     rules = cleaning.rules if source.rules is None else source.rules
-    return Cleaned(source, rules) if rules else source
+    return Cleaned(source, rules, cleaning.workers) if rules else source
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

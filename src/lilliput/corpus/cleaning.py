@@ -5,7 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lilliput.config.settings import Fatal, settings
+from pydantic import Field
+
+from lilliput.config.settings import Fatal, Safe, settings
 from lilliput.corpus.document import Document, Dropped, size
 from lilliput.corpus.filters import Rule, expand_rules
 
@@ -19,6 +21,8 @@ class Cleaning:
 
     rules: Fatal[tuple[Rule, ...]] = ()
     """Rules for each document, in order: `encoding`, or with options `{kind: short, min_words: 50}`."""
+    workers: Safe[int] = Field(default=0, ge=0)
+    """Processes that clean files side by side; 0 = as many as help. They change no document and no order."""
 
 
 def expand_cleaning(value: Any) -> Any:

@@ -23,6 +23,11 @@ def shards() -> Path:
     return home() / "shards"
 
 
+def clean() -> Path:
+    """Cleaned documents, in folders named by the hash of what made them."""
+    return home() / "clean"
+
+
 def tokenizers() -> Path:
     """Trained tokenizers by name."""
     return home() / "tokenizers"
