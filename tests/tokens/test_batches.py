@@ -79,17 +79,117 @@ def test_a_mixture_has_the_shares_of_its_weights_and_each_source_its_own_epochs(
     batches = stream(shards, batch_size=10, weights=[3, 1])
     seen = [bytes(row.tolist()) for step in range(1, 201) for row in batches.batch(step).tokens]
     small = [row for row in seen if b"b" in row]
-    assert abs(len(small) / len(seen) - 0.25) < 0.01
+    targets = np.sum([batches.batch(step).by_source(2) for step in range(1, 201)], axis=0)
+    assert abs(targets[1] / targets.sum() - 0.25) < 0.001
     windows = len(batches.packings[1])
     for start in range(0, len(small) - windows, windows):
         assert len(Counter(small[start : start + windows])) == len(Counter(small[:windows]))
         assert Counter(small[start : start + windows]) == Counter(small[:windows])
 
 
+MANY = 1_000_000
+
+
+def million(batches, first, last):
+    """Targets of each source for every window of a million tokens within updates `first` to `last`."""
+    counts = np.array([batches.batch(step).by_source(len(batches.packings)) for step in range(first, last + 1)])
+    sums = np.concatenate([np.zeros((1, counts.shape[1])), np.cumsum(counts, axis=0)])
+    ends = np.searchsorted(sums.sum(1), sums.sum(1) + MANY)
+    pairs = [(start, end) for start, end in enumerate(ends) if end < len(sums)]
+    assert pairs
+    return [(sums[end] - sums[start]) / (sums[end] - sums[start]).sum() for start, end in pairs]
+
+
+def unlike_sources():
+    """Long documents, very short ones, and one text that is a little longer than a window."""
+    texts = [["a long text of this source. " * 9000], ["short " + "one" * (i % 3) for i in range(9000)], ["b" * 300]]
+    return [shard_in_memory([(0, text) for text in source], ByteTokenizer()) for source in texts]
+
+
+@pytest.mark.parametrize("weights", [[0.6, 0.3, 0.1], [0.34, 0.33, 0.33], [0.05, 0.9, 0.05], [1, 1, 2]])
+def test_over_any_million_tokens_each_source_has_the_share_of_its_weight(weights):
+    batches = stream(unlike_sources(), batch_size=64, context_length=256, weights=weights)
+    wanted = np.array(weights) / sum(weights)
+    for realised in million(batches, 1, 90):
+        assert np.abs(realised - wanted).max() < 0.01
+
+
+def test_by_windows_short_documents_and_padding_would_miss_the_shares():
+    batches = stream(unlike_sources(), batch_size=64, context_length=256, weights=[1, 1, 2], by_windows=True)
+    assert np.abs(million(batches, 1, 90)[0] - [0.25, 0.25, 0.5]).max() > 0.05
+
+
+LATER = [(0.5, [0.1, 0.9, 0.0]), (0.9, [0.0, 0.2, 0.8])]
+
+
+def test_each_stage_has_its_own_shares_within_any_million_tokens_of_it():
+    batches = stream(unlike_sources(), batch_size=128, context_length=256, weights=[0.6, 0.3, 0.1], later=LATER)
+    staged = batches.over(500)
+    assert staged.starts(500) == [0, 250, 450]
+    for wanted, first, last in [([0.6, 0.3, 0.1], 1, 60), ([0.1, 0.9, 0], 251, 310), ([0, 0.2, 0.8], 451, 500)]:
+        for realised in million(staged, first, last):
+            assert np.abs(realised - wanted).max() < 0.01
+
+
+def test_stages_change_at_their_share_of_the_run_and_no_update_early():
+    staged = stream(unlike_sources(), batch_size=10, weights=[1, 0, 0], later=[(0.25, [0, 1, 0])]).over(40)
+    seen = [set(staged.batch(step).sources.tolist()) for step in range(1, 41)]
+    assert seen == [{0}] * 10 + [{1}] * 30
+    assert [staged.stage(step) for step in (1, 10, 11, 40)] == [0, 0, 1, 1]
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**63), st.integers(1, 7), st.lists(st.integers(1, 9), min_size=1, max_size=4))
+def test_any_split_of_a_staged_run_sees_the_same_batches(seed, batch_size, segments):
+    shards, total = shards_of([90, 40, 12]), sum(segments) + 3
+
+    def begun():
+        options = {"seed": seed, "batch_size": batch_size, "weights": [0.6, 0.3, 0.1], "later": LATER}
+        return stream(shards, **options).over(total)
+
+    whole = begun()
+    expected = [digest(whole.batch(step)) for step in range(1, sum(segments) + 1)]
+    seen = []
+    for length in segments:
+        resumed = begun()
+        seen += [digest(resumed.batch(len(seen) + 1 + i)) for i in range(length)]
+    assert seen == expected
+    assert [digest(whole.batch(step)) for step in range(sum(segments), 0, -1)] == expected[::-1]
+
+
+def test_across_stages_each_source_reads_each_of_its_windows_before_one_again():
+    shards = shards_of([400, 160])
+    staged = stream(shards, batch_size=3, weights=[0.7, 0.3], later=[(0.3, [0.2, 0.8])]).over(60)
+    batches = [staged.batch(step) for step in range(1, 61)]
+    for source, packing in enumerate(staged.packings):
+        seen = [row for batch in batches for row, s in zip(rows(batch), batch.sources, strict=True) if s == source]
+        everything = Counter(rows(packing.rows(np.arange(len(packing)), LENGTHS)))
+        for start in range(0, len(seen) - len(packing) + 1, len(packing)):
+            assert Counter(seen[start : start + len(packing)]) == everything
+
+
+def test_repeats_are_what_is_drawn():
+    staged = stream(shards_of([400, 160]), batch_size=3, weights=[0.7, 0.3], later=[(0.3, [0.2, 0.8])]).over(60)
+    drawn = Counter(int(s) for step in range(1, 61) for s in staged.batch(step).sources)
+    sizes = [len(packing) for packing in staged.packings]
+    assert staged.repeats(60) == pytest.approx([drawn[source] / sizes[source] for source in range(2)])
+
+
+def test_all_targets_are_those_of_one_source():
+    batch = stream(shards_of([100])).batch(1)
+    assert batch.by_source(1) == [batch.mask.sum()]
+
+
+def test_the_targets_of_an_epoch_follow_the_shares_of_the_stages():
+    staged = stream(unlike_sources(), batch_size=128, context_length=256, weights=[1, 0, 0], later=[(0.5, [0, 1, 0])])
+    means = [packing.counted() / len(packing) for packing in staged.packings]
+    assert staged.targets_per_epoch == pytest.approx(staged.windows * (means[0] + means[1]) / 2, rel=1e-4)
+
+
 def test_weights_are_by_size_unless_given():
     batches = stream(shards_of([800, 80]))
     sizes = [len(packing) for packing in batches.packings]
-    assert batches.mixture.shares == pytest.approx(np.array(sizes) / sum(sizes), abs=1e-4)
+    assert batches.mixtures[0].shares == pytest.approx(np.array(sizes) / sum(sizes), abs=1e-4)
 
 
 def test_a_window_at_step_a_billion_comes_in_under_a_millisecond():

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.tokens.mixture import PERIOD, Mixture
+from lilliput.tokens.mixture import PERIOD, Mixture, Stages
 
 WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=6)
 
@@ -59,3 +59,54 @@ def test_a_tiny_weight_still_occurs_and_a_zero_weight_never_does():
 def test_weights_without_a_share_are_refused(weights):
     with pytest.raises(ValueError, match="weights"):
         Mixture(weights)
+
+
+STAGES = st.lists(st.tuples(st.integers(1, 3 * PERIOD), st.tuples(*[st.floats(0.01, 1)] * 3)), min_size=1, max_size=4)
+
+
+def staged(stages):
+    starts = np.concatenate([[0], np.cumsum([length for length, _ in stages])[:-1]])
+    return Stages([Mixture(weights) for _, weights in stages], starts.tolist()), starts.tolist()
+
+
+@settings(max_examples=40)
+@given(STAGES, st.integers(0, 8 * PERIOD))
+def test_in_stages_each_source_goes_on_where_it_was(stages, start):
+    mixture, _ = staged(stages)
+    sources, ordinals = mixture.locate(np.arange(start, start + 3000))
+    before = np.bincount(mixture.locate(np.arange(start))[0], minlength=3)
+    assert mixture.count(start).tolist() == before.tolist()
+    for source in range(3):
+        mine = ordinals[sources == source]
+        assert mine.tolist() == list(range(before[source], before[source] + len(mine)))
+
+
+@settings(max_examples=40)
+@given(STAGES)
+def test_each_stage_has_its_own_shares_from_its_first_position_to_its_last(stages):
+    mixture, starts = staged(stages)
+    for (length, weights), start in zip(stages, starts, strict=True):
+        sources, _ = mixture.locate(np.arange(start, start + length))
+        realised = np.bincount(sources, minlength=3)
+        wanted = np.array(weights) / sum(weights) * length
+        assert np.abs(realised - wanted).max() <= 2.5 + length / PERIOD
+        assert mixture.stage(start) == mixture.stage(start + length - 1) == starts.index(start)
+
+
+def test_one_stage_is_the_mixture_alone():
+    alone, positions = Mixture([0.7, 0.2, 0.1]), np.arange(5000, 9000)
+    found, wanted = Stages([alone], [0]).locate(positions), alone.locate(positions)
+    assert all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+    assert Stages([alone], [0]).count(7777).tolist() == alone.count(7777).tolist()
+
+
+def test_a_stage_without_a_position_changes_nothing():
+    alone, positions = Mixture([0.7, 0.3]), np.arange(4000)
+    sources, _ = Stages([Mixture([1, 9]), alone, Mixture([5, 5])], [0, 0, 3000]).locate(positions)
+    assert sources[:3000].tolist() == alone.locate(positions)[0][:3000].tolist()
+
+
+def test_a_source_may_be_absent_from_a_stage():
+    sources, ordinals = Stages([Mixture([1, 0]), Mixture([0, 1])], [0, 100]).locate(np.arange(200))
+    assert sources.tolist() == [0] * 100 + [1] * 100
+    assert ordinals[100:].tolist() == list(range(100))

@@ -16,6 +16,7 @@ from lilliput.corpus.catalog import read, read_whole
 from lilliput.corpus.cleaned import after_cleaning
 from lilliput.corpus.cleaning import Cleaning
 from lilliput.corpus.document import Part
+from lilliput.corpus.mixing import Mixing, refuse
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
@@ -25,12 +26,12 @@ from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard
 from lilliput.tokens.tokenizer import Tokenizer
 
-LIMITS = ("max_samples", "max_bytes", "size")
+LIMITS = ("max_samples", "max_bytes", "max_files", "size")
 """What decides which documents of a text there are before it is divided into parts."""
 
 
 @settings
-class DataConfig(Reading):
+class DataConfig(Mixing, Reading):
     """What a run reads, and how it is divided."""
 
     sources: Fatal[tuple[Source, ...]]
@@ -48,6 +49,7 @@ class DataConfig(Reading):
     def __post_init__(self) -> None:
         if not self.sources:
             raise ValueError("sources: at least one is needed")
+        refuse(self.sources, self)
 
 
 @settings
@@ -70,8 +72,6 @@ class Data:
     """Shards of a run: one per source for training, one per validation set."""
 
     train: list[Shard]
-    weights: list[float]
-    """Shares of training tokens."""
     validation: dict[str, Shard]
 
     @property
@@ -98,7 +98,7 @@ def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokeniz
         held_out = {"validation": shard(config.sources, config, "validation", tokenizer)}
     else:
         held_out = {}
-    return Data(train, [source.weight for source in config.sources], held_out)
+    return Data(train, held_out)
 
 
 def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer) -> Shard:

@@ -1,7 +1,7 @@
 """Pretraining: model, optimiser, batches and checkpoint put together for `fit`."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from lilliput.config.load import dump
+from lilliput.corpus.mixing import weights
 from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import build_model, counts
 from lilliput.optim import Optimizer, build_optimizer
@@ -63,6 +64,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     if not progress.total:
         progress.total = _length(parts)
     parts.optimizer.sleep(round(recipe.experts.thaw * progress.total))
+    parts = replace(parts, batches=parts.batches.over(progress.total))
     yield Prepared(tuple(_summary(parts, progress.total)))
     yield from (Warned(remark) for remark in parts.model.remarks())
     if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
@@ -89,9 +91,11 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
     optimizer = build_optimizer(model, recipe.optim, precision.weights, factors=pace.factors, late=pace.late)
     if training.activation_checkpointing:
         checkpoint_activations(model)
+    shares = weights(recipe.data.sources, recipe.data)
     batches = Batches(
         data.train,
-        data.weights,
+        shares[0],
+        list(zip(recipe.data.stages, shares[1:], strict=True)),
         seed=recipe.seed,
         batch_size=training.batch_size,
         context_length=training.context_length,

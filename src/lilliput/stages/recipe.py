@@ -12,7 +12,11 @@ from pydantic import Field
 from lilliput.config import load as config
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
+<<<<<<< HEAD
 from lilliput.corpus.cleaning import expand_cleaning
+=======
+from lilliput.corpus.mixing import within
+>>>>>>> 136dc43 (Sources have a weight for each stage of a run, and limits of the whole are divided by weight)
 from lilliput.corpus.named import NAMED, TEXT_ENDINGS, expand_sources
 from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
@@ -124,6 +128,7 @@ def _resolved(recipe: Recipe, origin: str) -> Recipe:
     if refused := next(_refusals(recipe), None):
         cause, action = refused
         raise LilliputError(f"{origin}: {cause}", action, Exit.RECIPE)
+    recipe = replace(recipe, data=replace(recipe.data, sources=within(recipe.data.sources, recipe.data)))
     if recipe.model.max_positions is None:
         return replace(recipe, model=replace(recipe.model, max_positions=recipe.training.context_length))
     return recipe

@@ -15,11 +15,23 @@ class Batch:
     mask: NDArray[np.bool_]  # (B, T) true = this target counts
     documents: NDArray[np.int32]  # (B, T) numbered from 0 in each window; -1 = padding, invisible
     bytes: NDArray[np.int64]  # (B,) bytes that the counted targets of each window spell
+    sources: NDArray[np.int64] | None = None  # (B,) number of the source of each window, where there are several
 
     def __len__(self) -> int:
         return len(self.tokens)
 
     def split(self, size: int) -> list["Batch"]:
         """Micro-batches of at most `size` windows, in order; the last may be smaller."""
-        cuts = [slice(i, i + size) for i in range(0, len(self), size)]
-        return [Batch(self.tokens[c], self.targets[c], self.mask[c], self.documents[c], self.bytes[c]) for c in cuts]
+        return [self.rows(slice(i, i + size)) for i in range(0, len(self), size)]
+
+    def rows(self, chosen: slice | NDArray[np.int64]) -> "Batch":
+        """Some of the windows, in the order in which they are named."""
+        sources = None if self.sources is None else self.sources[chosen]
+        columns = self.tokens, self.targets, self.mask, self.documents, self.bytes
+        return Batch(*(column[chosen] for column in columns), sources)
+
+    def by_source(self, count: int) -> list[int]:
+        """Targets that count, of each of so many sources; all of them the first one's where only one is there."""
+        sources = np.zeros(len(self), np.int64) if self.sources is None else self.sources
+        targets: list[int] = np.bincount(sources, self.mask.sum(1), count).astype(int).tolist()
+        return targets

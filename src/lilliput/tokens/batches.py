@@ -1,6 +1,9 @@
 """Batches as a pure function of seed and step: no loader state, random access to any step of any epoch."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
 from hashlib import blake2b
 
 import numpy as np
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.tokens.batch import Batch
-from lilliput.tokens.mixture import Mixture
+from lilliput.tokens.mixture import Mixture, Stages
 from lilliput.tokens.order import hash64, permute
 from lilliput.tokens.packing import Packing, pack
 from lilliput.tokens.shards import Shard
@@ -23,20 +26,29 @@ class Batches:
 
     An epoch of the stream is as many windows as all sources have together. With one source each epoch holds
     every window once; in a mixture each source goes through its own epochs at the pace of its weight.
+
+    A weight is the share of the targets that count: a source whose windows count fewer of them, because its
+    documents are short or its last window is mostly padding, gets more windows.
     """
 
     def __init__(
         self,
         shards: Sequence[Shard],
         weights: Sequence[float] | None = None,
+        later: Sequence[tuple[float, Sequence[float]]] = (),
         *,
         seed: int,
         batch_size: int,
         context_length: int,
         lengths: NDArray[np.int32],
         stride: int | None = None,
+        by_windows: bool = False,
     ) -> None:
-        """`weights` are shares of training tokens (default: by size); `lengths` (V,) bytes that each id spells."""
+        """`weights` are shares of training tokens (default: by size); `lengths` (V,) bytes that each id spells.
+
+        `later` holds further stages, the share of the run at which each begins and its weights; `over` says how
+        long the run is. `by_windows` reads weights as shares of windows.
+        """
         self.seed, self.batch_size, self.lengths = seed, batch_size, lengths
         width = min(context_length, max((shard.num_tokens - 1 for shard in shards), default=0))
         if width < 1 or any(not shard.num_documents for shard in shards):
@@ -44,17 +56,42 @@ class Batches:
         self.packings = [Packing(shard, width, stride or context_length) for shard in shards]
         sizes = [len(packing) for packing in self.packings]
         self.windows = sum(sizes)
-        self.mixture = Mixture(sizes if weights is None else weights)
+        self.means = np.array([packing.counted() / len(packing) for packing in self.packings])
+        per_window = np.ones(len(sizes)) if by_windows or weights is None else self.means
+        rows = [sizes if weights is None else weights, *(row for _, row in later)]
+        self.mixtures = [Mixture(np.asarray(row, np.float64) / per_window) for row in rows]
+        self.borders = [0.0, *(share for share, _ in later), 1.0]
+        self.stages = Stages(self.mixtures[:1], [0])
+
+    def over(self, total: int) -> "Batches":
+        """The stream of a run of `total` updates: each stage begins at its share of them, rounded to an update."""
+        staged = copy(self)
+        staged.stages = Stages(self.mixtures, [self.batch_size * step for step in self.starts(total)])
+        return staged
+
+    def starts(self, total: int) -> list[int]:
+        """How many of `total` updates are done when each stage begins."""
+        return [round(share * total) for share in self.borders[:-1]]
+
+    def stage(self, step: int) -> int:
+        """The number, from 0, of the stage that update `step` belongs to."""
+        return self.stages.stage((step - 1) * self.batch_size)
+
+    def repeats(self, total: int) -> list[float]:
+        """How many times each source is read in the first `total` updates."""
+        sizes = np.array([len(packing) for packing in self.packings])
+        times: list[float] = (self.stages.count(total * self.batch_size) / sizes).tolist()
+        return times
 
     @property
     def steps_per_epoch(self) -> int:
         return -(-self.windows // self.batch_size)
 
-    @property
+    @cached_property
     def targets_per_epoch(self) -> int:
-        """Targets that count in one epoch: exact for one source, the mean of its windows for a mixture."""
-        means = [packing.counted() / len(packing) for packing in self.packings]
-        return round(self.windows * float(self.mixture.shares @ np.array(means)))
+        """Targets that count in one epoch: exact for one source, the mean of windows and stages for a mixture."""
+        shares = np.diff(self.borders) @ np.stack([mixture.shares for mixture in self.mixtures])
+        return round(self.windows * float(shares @ self.means))
 
     def epoch(self, step: int) -> float:
         """Epochs that are done after `step` updates."""
@@ -63,13 +100,13 @@ class Batches:
     def batch(self, step: int) -> Batch:
         """The whole batch of update `step`, counted from 1: its windows in the order of the stream."""
         positions = np.arange((step - 1) * self.batch_size, step * self.batch_size, dtype=np.int64)
-        sources, ordinals = self.mixture.locate(positions)
+        if len(self.packings) == 1:
+            return self._part(0, positions)
+        sources, ordinals = self.stages.locate(positions)
         rows = np.arange(self.batch_size)
         parts = [(rows[sources == s], self._part(int(s), ordinals[sources == s])) for s in np.unique(sources)]
-        if len(parts) == 1:
-            return parts[0][1]
         order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        return _join([part for _, part in parts], order)
+        return replace(_join([part for _, part in parts], order), sources=sources)
 
     def _part(self, source: int, ordinals: NDArray[np.int64]) -> Batch:
         packing = self.packings[source]

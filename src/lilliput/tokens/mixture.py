@@ -34,6 +34,43 @@ class Mixture:
         sources = self.sources[place]
         return sources, period * self.counts[sources] + self.ranks[place]
 
+    def count(self, positions: int) -> NDArray[np.int64]:
+        """(S,) how many of the first positions belong to each source."""
+        periods, rest = divmod(positions, self.period)
+        begun: NDArray[np.int64] = np.bincount(self.sources[:rest], minlength=len(self.counts))
+        return periods * self.counts + begun
+
+
+class Stages:
+    """Mixtures one after the other; each begins at a position of the stream, and sources go on where they are."""
+
+    def __init__(self, mixtures: Sequence[Mixture], starts: Sequence[int]) -> None:
+        """`starts` are the positions at which the mixtures begin; the first is 0."""
+        self.mixtures, self.starts = list(mixtures), np.asarray(starts, dtype=np.int64)
+        lengths = np.diff(self.starts)
+        done = [mixture.count(int(length)) for mixture, length in zip(mixtures, lengths, strict=False)]
+        self.before = np.cumsum([np.zeros_like(self.mixtures[0].counts), *done], axis=0)  # (stages, S)
+
+    def stage(self, position: int) -> int:
+        """The number, from 0, of the stage that a position is in."""
+        return int(np.searchsorted(self.starts, position, side="right")) - 1
+
+    def locate(self, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The source of each position, and how many positions of that source come before it."""
+        stages = np.searchsorted(self.starts, positions, side="right") - 1
+        sources, ordinals = np.empty_like(positions), np.empty_like(positions)
+        for stage in np.unique(stages):
+            mine = stages == stage
+            found, ranks = self.mixtures[stage].locate(positions[mine] - self.starts[stage])
+            sources[mine], ordinals[mine] = found, self.before[stage][found] + ranks
+        return sources, ordinals
+
+    def count(self, positions: int) -> NDArray[np.int64]:
+        """(S,) how many of the first positions belong to each source."""
+        stage = self.stage(positions)
+        counted: NDArray[np.int64] = self.before[stage]
+        return counted + self.mixtures[stage].count(positions - int(self.starts[stage]))
+
 
 def _apportion(weights: NDArray[np.float64]) -> NDArray[np.int64]:
     """PERIOD places by weight, largest remainders rounded up; a positive weight gets at least one."""

@@ -1,8 +1,9 @@
 """What every source entry of a recipe may state, whatever its kind: its share and its limits."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
@@ -11,11 +12,18 @@ from lilliput.corpus.document import Document, Part, size
 from lilliput.corpus.filters import Rule
 from lilliput.corpus.reading import Reader
 
+LATER = ("max_files",)
+"""Options that are newer than stored fingerprints, which stay what they were where these are not used."""
+
+File = TypeVar("File")
+
 
 @settings
 class Entry:
-    weight: Semantic[float] = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """Share of the training tokens, relative to the other sources."""
+    weight: Semantic[
+        Annotated[float, Field(gt=0)] | Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=2)]
+    ] = 1.0
+    """Share of the training tokens, relative to the other sources; a list has one for each stage of `data.stages`."""
     max_samples: Semantic[int | None] = Field(default=None, gt=0)
     """Take at most this many documents (of each official part)."""
     max_bytes: Semantic[int | None] = Field(default=None, gt=0)
@@ -24,6 +32,18 @@ class Entry:
     """Take at most this many tokens of the training part."""
     rules: Semantic[tuple[Rule, ...] | None] = None
     """Rules for this source's documents in place of `data.cleaning.rules`; `[]` for none."""
+    max_files: Semantic[int | None] = Field(default=None, gt=0)
+    """Read only the first so many files, in the order of their names (of each official part)."""
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """The weight of each stage; a single one holds for all of them."""
+        return self.weight if isinstance(self.weight, tuple) else (self.weight,)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the source is read from files, which `max_files` may limit."""
+        return True
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -74,8 +94,14 @@ def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
         yield document
 
 
+def first(files: Sequence[File], entry: Entry) -> Sequence[File]:
+    """The files that are read: all, or those within `max_files`."""
+    return files[: entry.max_files]
+
+
 def hashed(entry: Entry, contents: Iterable[str], unseen: tuple[str, ...] = ("weight", "path")) -> str:
     """sha256 over an entry's options (but `unseen` ones and its rules) and the hashes of its contents."""
     options = [(field.name, getattr(entry, field.name)) for field in fields(entry)]
-    seen = sorted((name, value) for name, value in options if name not in (*unseen, "rules"))
+    newer = [name for name, value in options if name in LATER and value is None]
+    seen = sorted((name, value) for name, value in options if name not in (*unseen, *newer, "rules"))
     return hashlib.sha256(repr((seen, list(contents))).encode()).hexdigest()

@@ -9,7 +9,7 @@ from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.files import digest, find, lines, shown
 from lilliput.corpus.reading import Reader
-from lilliput.corpus.sources.entry import Entry, hashed
+from lilliput.corpus.sources.entry import Entry, first, hashed
 
 LONGEST = 64 << 20
 """Bytes of the longest line."""
@@ -36,7 +36,7 @@ class JsonlSource(Entry):
         return self.path
 
     def pieces(self, part: Part | None = None) -> list[str]:
-        return [str(path) for path in find(self.path, ".jsonl")]
+        return [str(path) for path in first(find(self.path, ".jsonl"), self)]
 
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         root, path = Path(self.path), Path(name)
@@ -44,7 +44,7 @@ class JsonlSource(Entry):
         return read_jsonl(path, self.text_column, reader, self.label, label)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        return hashed(self, (digest(path)[1] for path in find(self.path, ".jsonl")))
+        return hashed(self, (digest(path)[1] for path in first(find(self.path, ".jsonl"), self)))
 
 
 def read_jsonl(

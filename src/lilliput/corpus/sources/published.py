@@ -1,5 +1,6 @@
 """A published set, by name: read from `LILLIPUT_DATA`, from the downloads, or downloaded when first used."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Literal
 
@@ -39,20 +40,27 @@ class PublishedSource(Entry):
         return tuple(part for part in available(self.name) if part)
 
     def pieces(self, part: Part | None = None) -> list[str]:
-        return [str(found.path) for found in locate(self.name, part)]
+        return [str(found.path) for found in self._files(part)]
 
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
-        found = next(found for found in locate(self.name, part) if str(found.path) == name)
+        found = next(found for found in self._files(part) if str(found.path) == name)
         if ".jsonl" in found.path.suffixes:
             return read_jsonl(found.path, "text", reader, self.name, found.path.name, found.part)
         divide = PUBLISHED[self.name].divide
         return read_text(found.path, divide, reader.in_utf8(), self.name, found.path.name, found.part)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        return hashed(self, (digest(found.path)[1] for found in locate(self.name, part)))
+        return hashed(self, (digest(found.path)[1] for found in self._files(part)))
+
+    def _files(self, part: Part | None) -> Iterator[Located]:
+        taken = Counter[Part | None]()
+        for found in locate(self.name, part):
+            taken[found.part] += 1
+            if self.max_files is None or taken[found.part] <= self.max_files:
+                yield found
 
     def provenance(self) -> str:
-        return f"{self.name} ({', '.join(_words(found) for found in locate(self.name))})"
+        return f"{self.name} ({', '.join(_words(found) for found in self._files(None))})"
 
 
 def _words(found: Located) -> str:

@@ -24,6 +24,14 @@ class TalesSource(Entry):
     seed: Semantic[int] = Field(default=0, ge=0)
     """Which tales: another seed gives others."""
 
+    def __post_init__(self) -> None:
+        if self.max_files is not None:
+            raise ValueError("max_files: tales have no files; `size` or `max_samples` limits them")
+
+    @property
+    def has_files(self) -> bool:
+        return False
+
     @property
     def label(self) -> str:
         return "tales"

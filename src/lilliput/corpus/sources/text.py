@@ -10,7 +10,7 @@ from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.files import blocks, digest, find, shown
 from lilliput.corpus.reading import Reader
-from lilliput.corpus.sources.entry import Entry, hashed
+from lilliput.corpus.sources.entry import Entry, first, hashed
 
 Divide = Literal["separator", "articles"]
 
@@ -36,7 +36,7 @@ class TextSource(Entry):
         return self.path
 
     def pieces(self, part: Part | None = None) -> list[str]:
-        return [str(path) for path in find(self.path, ".txt")]
+        return [str(path) for path in first(find(self.path, ".txt"), self)]
 
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         root, path = Path(self.path), Path(name)
@@ -44,7 +44,7 @@ class TextSource(Entry):
         return read_text(path, self.divide, reader, self.label, label)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        return hashed(self, (digest(path)[1] for path in find(self.path, ".txt")))
+        return hashed(self, (digest(path)[1] for path in first(find(self.path, ".txt"), self)))
 
 
 def read_text(
