@@ -1,6 +1,7 @@
 """What is wrong with a recipe, one line per problem: the full key, what was found, and what it may be."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -64,7 +65,8 @@ def _one_floor_down(name: str, known: Mapping[str, Any]) -> str:
 def _misfit(at: Place, tree: Any, problem: Any, key: str) -> Iterator[str]:
     prefix = f"{key}: " if key else ""
     if problem["type"] in ("value_error", "assertion_error"):
-        yield f"{prefix}{problem['ctx']['error']}"
+        said = str(problem["ctx"]["error"])
+        yield f"{key}.{said}" if key and _begins_with_a_key(at, said) else f"{prefix}{said}"
     elif problem["type"] == "union_tag_not_found":
         known = {name for member in at.members for name in fields(member)}
         for name in [name for name in tree if name not in known]:
@@ -78,6 +80,12 @@ def _misfit(at: Place, tree: Any, problem: Any, key: str) -> Iterator[str]:
     else:
         hint = did_you_mean(tree, names_possible(at)) if isinstance(tree, str) else ""
         yield f"{prefix}{_short(tree)} is not possible; it may be {may_be(at)}{hint}"
+
+
+def _begins_with_a_key(at: Place, said: str) -> bool:
+    """Whether a rule between fields named one of them first: `stages: ...`, `sources[0].weight: ...`."""
+    name = re.match(r"(\w+)[\w.\[\]]*: ", said)
+    return name is not None and any(name[1] in fields(member) for member in at.members)
 
 
 def _short(value: Any) -> str:

@@ -72,7 +72,8 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         folder = ExpertFolder(Path(recipe.experts.folder), model, tokenizer.fingerprint)
         experts.check(folder, recipe.experts)
     if run.is_new:
-        _describe(run, word, recipe, tokenizer, data, parent)
+        shares = origin.facts.get("shares", "windows") if origin else "tokens"
+        _describe(run, word, recipe, tokenizer, data, parent, shares)
     elif changes:
         run.write_config(config.dump(recipe))
     run.started()
@@ -110,8 +111,13 @@ def _parent(run: Run | None, path: Path, how: Literal["resume", "weights"]) -> P
     return Parent(run.id if run else "", step, str(path.absolute()), how)
 
 
-def _describe(run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: Data, parent: Parent | None) -> None:
-    """Write what the run is; with its manifest, the last file, there is a run."""
+def _describe(
+    run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: Data, parent: Parent | None, shares: str
+) -> None:
+    """Write what the run is; with its manifest, the last file, there is a run.
+
+    `shares` is what weights of sources are shares of: tokens, or windows in runs made before there was a choice.
+    """
     if run.tokenizer.exists():  # a process that was killed left it, perhaps for another recipe
         durable.remove_tree(run.tokenizer)
     tokenizer.save(run.tokenizer)
@@ -124,6 +130,7 @@ def _describe(run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: D
         tokenizer=tokenizer.fingerprint,
         data=data.names(),
         contract=_contract(recipe),
+        shares=shares,
     )
 
 

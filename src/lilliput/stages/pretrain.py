@@ -55,7 +55,7 @@ class Parts:
 
 def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iterator[Event]:
     """Train the run that `recipe` describes, whose lock is held, from its newest intact state to its end."""
-    parts = build(recipe, tokenizer, data)
+    parts = build(recipe, tokenizer, data, by_windows=run.facts.get("shares", "windows") == "windows")
     progress, told = _take_over(run, parts)
     was_over = progress.ended is not None and not progress.open
     yield from told
@@ -78,7 +78,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
             yield from map(Noted, experts.end(folder, parts.optimizer, recipe.experts))
 
 
-def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
+def build(recipe: Recipe, tokenizer: Tokenizer, data: Data, *, by_windows: bool = False) -> Parts:
     """Everything but the state: the model of the seed, its optimiser, the stream of batches."""
     training = recipe.training
     device = parallel.choose_device(training.device)
@@ -101,6 +101,7 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Parts:
         context_length=training.context_length,
         stride=recipe.data.stride,
         lengths=tokenizer.lengths(),
+        by_windows=by_windows,
     )
     return Parts(recipe, tokenizer, data, device, precision, model, optimizer, precision.scaler(), batches)
 

@@ -12,11 +12,8 @@ from pydantic import Field
 from lilliput.config import load as config
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
-<<<<<<< HEAD
 from lilliput.corpus.cleaning import expand_cleaning
-=======
 from lilliput.corpus.mixing import within
->>>>>>> 136dc43 (Sources have a weight for each stage of a run, and limits of the whole are divided by weight)
 from lilliput.corpus.named import NAMED, TEXT_ENDINGS, expand_sources
 from lilliput.corpus.split import expand_split
 from lilliput.models import PRESETS, ModelConfig
