@@ -1,8 +1,12 @@
+import json
+
 import pytest
 
+from lilliput.runs import metrics
 from lilliput.runs.run import Run
 from lilliput.stages import pretrain
 from lilliput.stages.begin import train_run
+from lilliput.tokens.batches import Batches
 
 WORDS = [
     *["data.sources=tiny", "tokenizer={kind: bytes}", "training.length={steps: 1}", "training.batch_size=1"],
@@ -51,3 +55,40 @@ def test_each_value_of_the_recipe_reaches_the_part_that_acts_on_it(tmp_path, mon
     assert (loader["workers"], loader["prefetch"]) == (1, 5)
     assert (loop["clip"], loop["micro_batch_size"], loop["seed"]) == (0.7, 3, 11)
     assert seen["build_model"][0][2] == 11
+
+
+@pytest.mark.parametrize("made", ["now", "before weights were shares of tokens"])
+def test_a_run_keeps_what_the_weights_of_its_sources_are_shares_of(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_RUNS", str(tmp_path))
+    words = [
+        *WORDS,
+        'data.sources=[{"name": "tales", "size": 3000}, {"name": "tiny", "weight": 2}]',
+        "training.batch_size=8",
+    ]
+    words += ["rhythm.save_every=1", "rhythm.keep=9", "training.length={steps: 6}"]
+    digests = {}
+
+    def train(name, word="lab/nano", by_windows=None):
+        run = Run.begin(str(tmp_path / name), resume=True)
+        if by_windows is not None:
+            monkeypatch.setattr(pretrain, "Batches", lambda *args, **options: Batches(*args, **options | by_windows))
+        for _ in train_run(run, word, words if word == "lab/nano" else []):
+            pass
+        run.lock.release()
+        monkeypatch.setattr(pretrain, "Batches", Batches)
+        log = metrics.read(run.metrics.path)
+        digests[name] = {record["step"]: record["batch_digest"] for record in log if record["kind"] == "step"}
+        return run
+
+    train("tokens")
+    old = train("old", by_windows={"by_windows": True})
+    assert digests["old"] != digests["tokens"]
+    if made != "now":
+        facts = json.loads(old.manifest.read_text())
+        assert facts.pop("shares") == "tokens"
+        old.manifest.write_text(json.dumps(facts))
+    train("branch", "old@3")
+    expected = digests["tokens" if made == "now" else "old"]
+    assert digests["branch"] == {step: expected[step] for step in (4, 5, 6)}
+    train("twig", "branch@5")
+    assert digests["twig"] == {6: expected[6]}

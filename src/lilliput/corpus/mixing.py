@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
@@ -90,7 +91,7 @@ def _parts(sources: Sequence[Entry], mixing: Mixing, limit: str) -> list[int | N
     if not chosen:
         raise ValueError(f"{limit}: {most} limits nothing, for no source has files")
     edges, rows = borders(mixing), weights(sources, mixing)
-    lengths = [stop - start for start, stop in zip(edges, edges[1:], strict=False)]
+    lengths = [stop - start for start, stop in pairwise(edges)]
     shares = [sum(length * row[number] for length, row in zip(lengths, rows, strict=True)) for number in chosen]
     exact = [most * share / sum(shares) for share in shares]
     whole = [int(part) for part in exact]

@@ -22,13 +22,11 @@ class Batch:
 
     def split(self, size: int) -> list["Batch"]:
         """Micro-batches of at most `size` windows, in order; the last may be smaller."""
-        return [self.rows(slice(i, i + size)) for i in range(0, len(self), size)]
+        return [self._rows(slice(i, i + size)) for i in range(0, len(self), size)]
 
-    def rows(self, chosen: slice | NDArray[np.int64]) -> "Batch":
-        """Some of the windows, in the order in which they are named."""
-        sources = None if self.sources is None else self.sources[chosen]
-        columns = self.tokens, self.targets, self.mask, self.documents, self.bytes
-        return Batch(*(column[chosen] for column in columns), sources)
+    def _rows(self, c: slice) -> "Batch":
+        sources = None if self.sources is None else self.sources[c]
+        return Batch(self.tokens[c], self.targets[c], self.mask[c], self.documents[c], self.bytes[c], sources)
 
     def by_source(self, count: int) -> list[int]:
         """Targets that count, of each of so many sources; all of them the first one's where only one is there."""

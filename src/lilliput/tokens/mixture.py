@@ -12,7 +12,7 @@ PERIOD = 1 << 16
 class Mixture:
     """A periodic schedule with low discrepancy: every prefix has each source's share, give or take a few."""
 
-    def __init__(self, weights: Sequence[float]) -> None:
+    def __init__(self, weights: Sequence[float] | NDArray[np.float64]) -> None:
         counts = _apportion(np.asarray(weights, dtype=np.float64))
         self.counts = counts // np.gcd.reduce(counts)
         self.period = int(self.counts.sum())
@@ -38,7 +38,8 @@ class Mixture:
         """(S,) how many of the first positions belong to each source."""
         periods, rest = divmod(positions, self.period)
         begun: NDArray[np.int64] = np.bincount(self.sources[:rest], minlength=len(self.counts))
-        return periods * self.counts + begun
+        counted: NDArray[np.int64] = periods * self.counts + begun
+        return counted
 
 
 class Stages:
