@@ -20,6 +20,8 @@ class Document:
     """What names the document within its source, e.g. `train.jsonl:17`; for people and messages."""
     part: Part | None = None
     """The part the set itself assigns, or None where it assigns none."""
+    group: int | None = None
+    """A number (64 bits) that a text shares with its near-duplicates, by which a hash split divides; None: its hash."""
 
 
 @dataclass(frozen=True, slots=True)

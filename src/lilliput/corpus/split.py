@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -93,17 +94,20 @@ def _character(data: bytes, position: int) -> int:
 
 
 def by_hash(documents: Documents, split: SplitConfig, part: Part) -> Iterator[Document]:
-    """Divide by a hash of the text alone: equal for every run and order of files, and equal texts stay together."""
+    """Divide by a hash of the text alone: equal for every run and order of files, and equal texts stay together.
+
+    A document of a group of near-duplicates goes where its group goes.
+    """
     low, high = _thresholds(documents, split)
     start, stop = {"train": (0, low), "validation": (low, high), "test": (high, WHOLE)}[part]
     for document in documents():
-        if start <= _hash(document.text) < stop:
-            yield Document(document.text, document.source, document.key, part)
+        if start <= _deciding(document) < stop:
+            yield replace(document, part=part)
 
 
 def _thresholds(documents: Documents, split: SplitConfig) -> tuple[int, int]:
     """Hashes at which validation and test begin."""
-    first = [_hash(document.text) for document in islice(documents(), FEW)]
+    first = [_deciding(document) for document in islice(documents(), FEW)]
     if len(first) == FEW:
         return int((1 - split.validation - split.test) * WHOLE), int((1 - split.test) * WHOLE)
     hashes = sorted(set(first))
@@ -113,5 +117,10 @@ def _thresholds(documents: Documents, split: SplitConfig) -> tuple[int, int]:
     return edges[max(0, len(hashes) - test - validation)], edges[max(0, len(hashes) - test)]
 
 
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+def _deciding(document: Document) -> int:
+    return text_hash(document.text) if document.group is None else document.group
+
+
+def text_hash(text: str) -> int:
+    """64 bits of a hash of the text."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")

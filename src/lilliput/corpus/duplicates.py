@@ -1,0 +1,194 @@
+"""Duplicates of a corpus: equal documents, lines that stand in many places, near-duplicates; the first one stays."""
+
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lilliput.config.settings import Fatal, settings
+from lilliput.corpus.document import Document, Dropped
+from lilliput.corpus.near import Map, Near, clusters
+from lilliput.corpus.split import text_hash
+from lilliput.corpus.spool import spool
+from lilliput.corpus.words import Counts, Hashes
+
+Texts = Callable[[], Iterator[str]]
+"""Reads the texts of a corpus from the start each time, in the same order."""
+
+EXACT, LINES, NEAR = "exact duplicate", "nothing but repeated lines", "near-duplicate"
+SORTED = 1 << 22
+"""Lines that are sorted in memory at a time."""
+
+
+@settings
+class Lines:
+    """Long lines that stand in many places, such as notices and menus."""
+
+    times: Fatal[int] = Field(default=1, ge=1)
+    """How often an equal line may stand in the corpus; the first ones stay."""
+    min_characters: Fatal[int] = Field(default=40, ge=1)
+    """Shorter lines stay, however often they stand there."""
+
+
+@settings
+class Duplicates:
+    """What is left out because it stands in the corpus before."""
+
+    exact: Fatal[bool] = True
+    """Leave out documents whose text is equal to an earlier one's, but for white space (and composed forms, NFC)."""
+    lines: Lines | None = None
+    near: Near | None = None
+
+
+def expand_duplicates(value: Any) -> Any:
+    """The tree of a `duplicates` section as a recipe may write it: `true` is a section with its defaults."""
+    if isinstance(value, bool):
+        return {} if value else None
+    if not isinstance(value, dict):
+        return value
+    return {key: expand_duplicates(part) if key in ("lines", "near") else part for key, part in value.items()}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What of a corpus is a duplicate, by the order of its documents: 17 bytes of each stay in memory.
+
+    In `scratch` lie 8 bytes of each long line and of each word, while they are looked for.
+    """
+
+    is_exact: NDArray[np.bool_]
+    """(documents,) whether an equal text came before."""
+    places: Counts
+    """(documents,) where the first document of each one's cluster stands; its own place where it is near no other."""
+    repeated: "Repeated | None"
+    keep_near: bool
+
+    def apply(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Document | Dropped]]:
+        """Each document of the corpus, read once more in the same order, and what becomes of it.
+
+        Those of a cluster share a `group`, the hash of its first text.
+        """
+        leads = np.zeros(len(self.places), dtype=bool)
+        leads[self.places[self.places != np.arange(len(self.places))]] = True
+        groups: dict[int, int] = {}
+        for number, document in enumerate(documents):
+            text, place = self.text(number, document.text), int(self.places[number])
+            if leads[number]:
+                groups[number] = text_hash(text)
+            if self.is_exact[number]:
+                yield document, Dropped(EXACT)
+            elif not text or text.isspace():
+                yield document, Dropped(LINES)
+            elif place != number and not self.keep_near:
+                yield document, Dropped(NEAR)
+            else:
+                edited = text is not document.text
+                group = groups.get(place)
+                yield document, replace(document, text=text, group=group) if edited or group is not None else document
+
+    def text(self, number: int, text: str) -> str:
+        """A document's text without its repeated lines."""
+        return self.repeated.without(number, text) if self.repeated and not self.is_exact[number] else text
+
+
+def find(texts: Texts, config: Duplicates, scratch: Path | None = None, each: Map = map) -> Found:
+    """Look through a corpus, once for equal documents and lines, once for near ones.
+
+    The result depends on the texts and their order alone, however `each` shares out the work.
+    """
+    needs_near_alone = config.near and not (config.exact or config.lines)
+    firsts = None if needs_near_alone else _first_equal(texts(), config.exact)
+    is_exact = np.zeros(0, dtype=bool) if firsts is None else firsts != np.arange(len(firsts))
+    repeated = _repeated(texts(), config.lines, is_exact, scratch) if config.lines else None
+    if not config.near:
+        return Found(is_exact, np.arange(len(is_exact)), repeated, False)
+    partial = Found(is_exact, np.arange(0), repeated, False)
+
+    def left() -> Iterator[str]:
+        for number, text in enumerate(texts()):
+            if firsts is None or not is_exact[number]:
+                yield partial.text(number, text)
+
+    near = clusters(left(), config.near, scratch, each)
+    if firsts is None:
+        return Found(np.zeros(len(near), dtype=bool), near, None, config.near.keep)
+    own = np.flatnonzero(~is_exact)
+    places = np.arange(len(firsts))
+    places[own] = own[near]
+    return Found(is_exact, places[firsts], repeated, config.near.keep)
+
+
+def normal(text: str) -> str:
+    """What is compared of a document or a line: composed forms (NFC), and one blank for all white space between words.
+
+    Case and signs count, so that two programs that differ in an operator are two programs.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _first_equal(texts: Iterator[str], wanted: bool) -> Counts:
+    """(documents,) the place of the first document with an equal text."""
+    if not wanted:
+        return np.arange(sum(1 for _ in texts))
+    hashes = np.fromiter((text_hash(normal(text)) for text in texts), dtype=np.uint64)
+    _, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    return first[inverse].astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """Lines that stand too often, by their number among the long lines of the corpus."""
+
+    numbers: Counts
+    """(repeated lines,) sorted."""
+    starts: Counts
+    """(documents + 1,) the number of each document's first long line."""
+    lines: Lines
+
+    def without(self, number: int, text: str) -> str:
+        """The text of a document, but for its repeated lines; the very same where it has none."""
+        low, high = np.searchsorted(self.numbers, self.starts[number : number + 2])
+        if low == high:
+            return text
+        gone, at, kept = set(self.numbers[low:high].tolist()), int(self.starts[number]), []
+        for line in text.split("\n"):
+            is_long = len(normal(line)) >= self.lines.min_characters
+            if not (is_long and at in gone):
+                kept.append(line)
+            at += is_long
+        return "\n".join(kept)
+
+
+def _repeated(texts: Iterator[str], lines: Lines, is_exact: NDArray[np.bool_], scratch: Path | None) -> Repeated:
+    """The long lines that stand too often in documents that are no duplicates as a whole."""
+    counts = np.zeros(len(is_exact) + 1, dtype=np.int64)
+    with spool(scratch) as row:
+        for number, text in enumerate(texts):
+            if not is_exact[number]:
+                long = (line for line in map(normal, text.split("\n")) if len(line) >= lines.min_characters)
+                hashes = np.fromiter(map(text_hash, long), dtype=np.uint64)
+                counts[number + 1] = len(hashes)
+                row.add(hashes)
+        return Repeated(_too_often(row.row(), lines.times), np.cumsum(counts), lines)
+
+
+def _too_often(hashes: Hashes, times: int) -> Counts:
+    """Where numbers stand that stood `times` times before; a share of all numbers is sorted at a time."""
+    shares, found = len(hashes) // SORTED + 1, [np.empty(0, dtype=np.int64)]
+    for share in range(shares):
+        at = np.concatenate([start + of_share for start, of_share in _of_share(hashes, share, shares)])
+        order = np.argsort(hashes[at], kind="stable")
+        values = hashes[at][order]
+        found.append(at[order[times:][values[times:] == values[:-times]]])
+    return np.sort(np.concatenate(found))
+
+
+def _of_share(hashes: Hashes, share: int, shares: int) -> Iterator[tuple[int, Counts]]:
+    """(start, places after it) of the numbers that fall to a share, slice by slice; at least one, maybe empty."""
+    for start in range(0, max(1, len(hashes)), SORTED):
+        yield start, np.flatnonzero(hashes[start : start + SORTED] % np.uint64(shares) == share)
