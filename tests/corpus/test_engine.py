@@ -1,5 +1,4 @@
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -129,17 +128,3 @@ def test_a_damaged_result_is_named_with_the_way_out(folder):
         with pytest.raises(LilliputError, match="are damaged") as failed:
             list(source(folder).documents(Reader(Reading())))
         assert failed.value.action.startswith("delete the folder")
-
-
-def test_a_process_that_is_killed_is_one_clear_line(folder):
-    with pytest.raises(LilliputError, match="was killed") as failed:
-        engine.run([Killing(source=TextSource(path=str(folder)), folder=folder / str(i)) for i in range(2)], 2)
-    assert failed.value.code == Exit.MEMORY
-
-
-class Killing(engine.Job):
-    def __init__(self, source: TextSource, folder: Path) -> None:
-        super().__init__(source, None, "", (), Reading(), folder)
-
-    def run(self) -> None:
-        os.kill(os.getpid(), 9)

@@ -14,6 +14,7 @@ from lilliput.corpus.cleaning import Cleaning, Funnel
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.engine import Job
 from lilliput.corpus.filters import Rule
+from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
@@ -70,7 +71,7 @@ class Cleaned(Entry):
     def _made(self, reading: Reading, part: Part | None) -> list[Path]:
         before, made, needed = self.fingerprint(part), 0, list[Path]()
         jobs = self.jobs(reading, part, before)
-        step = len(jobs) if self.max_samples is None and self.max_bytes is None else self.workers or engine.cores()
+        step = len(jobs) if self.max_samples is None and self.max_bytes is None else self.workers or cores()
         for end in range(step, len(jobs) + step, step):
             made += engine.run(jobs[:end], self.workers)
             if len(needed := self._needed(jobs[:end])) < end:
