@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lilliput.cli import corpus_look
+from lilliput.cli import corpus_build, corpus_look
 from lilliput.cli.corpus_look import Json, options
 from lilliput.cli.parsing import group
 from lilliput.cli.terminal import note, say_json, say_table
@@ -65,5 +65,5 @@ def add(
     note(f"{name} is {source.label}; use it with data.sources={name}")
 
 
-for command in corpus_look.COMMANDS:
+for command in (*corpus_build.COMMANDS, *corpus_look.COMMANDS):
     app.command()(command)

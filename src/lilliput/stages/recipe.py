@@ -91,12 +91,7 @@ def read_recipe(word: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def recipe_from(tree: Mapping[str, Any], origin: str) -> Recipe:
     """Settings of a plain tree: sources expanded, presets resolved, everything checked."""
-    tree = dict(tree)
-    for section in ("data", "validation"):
-        if isinstance(given := tree.get(section), Mapping):
-            expanded = {word: expand(given[word]) for word, expand in EXPANDED.items() if given.get(word) is not None}
-            tree[section] = {**given, **expanded}
-    stated = None
+    tree, stated = expanded(tree), None
     if isinstance(model := tree.get("model"), Mapping) and "vocab_size" in model:
         tree["model"] = {key: value for key, value in model.items() if key != "vocab_size"}
         stated = model["vocab_size"]
@@ -104,6 +99,16 @@ def recipe_from(tree: Mapping[str, Any], origin: str) -> Recipe:
     if stated is not None:
         raise _vocabulary_is_the_tokenizers(stated, recipe, origin)
     return _resolved(recipe, origin)
+
+
+def expanded(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """A plain tree whose data sections are written out in full."""
+    tree = dict(tree)
+    for section in ("data", "validation"):
+        if isinstance(given := tree.get(section), Mapping):
+            longer = {word: expand(given[word]) for word, expand in EXPANDED.items() if given.get(word) is not None}
+            tree[section] = {**given, **longer}
+    return tree
 
 
 def _vocabulary_is_the_tokenizers(stated: Any, recipe: Recipe, origin: str) -> LilliputError:

@@ -1,0 +1,112 @@
+"""Building a corpus: everything that a recipe does before it trains, and what became of each document on the way."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lilliput.config import load as config
+from lilliput.config.settings import settings
+from lilliput.corpus.cleaned import Cleaned, after_cleaning, total
+from lilliput.corpus.cleaning import Funnel, cleaned
+from lilliput.corpus.document import Part
+from lilliput.corpus.engine import limit
+from lilliput.corpus.mixing import weights, within
+from lilliput.corpus.named import is_path
+from lilliput.corpus.reading import Reader
+from lilliput.corpus.sources.entry import Entry
+from lilliput.stages.prepare import Data, DataConfig, ValidationConfig, prepare
+from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
+from lilliput.stages.tokenizer import open_tokenizer
+from lilliput.tokens import BytesConfig, TokenizerConfig
+from lilliput.tokens.shards import Shard
+
+
+@settings
+class Preparation:
+    """What a recipe says of data: all that building needs."""
+
+    data: DataConfig
+    tokenizer: TokenizerConfig = BytesConfig()
+    """How text becomes ids."""
+    validation: ValidationConfig = ValidationConfig()
+
+
+@dataclass(frozen=True)
+class Built:
+    """Shards, and what became of the documents of each source."""
+
+    labels: list[str]
+    provenance: list[str]
+    """Where each source's text really comes from: samples and stand-ins are called by their names."""
+    shares: list[list[float]]
+    """For each source its share of the training tokens, in each stage of the mixture."""
+    data: Data
+    funnels: list[Funnel]
+
+    def shards(self) -> list[tuple[str, str, Shard]]:
+        """(part, name, shard) of all shards, training first."""
+        train = [("train", label, shard) for label, shard in zip(self.labels, self.data.train, strict=True)]
+        return train + [("validation", name, shard) for name, shard in self.data.validation.items()]
+
+
+def preparation(word: str, overrides: Sequence[str] = ()) -> Preparation:
+    """What to build: a recipe's data, a recipe that says no more than that, or one corpus by its name or path."""
+    if word in names() or word.endswith((".yaml", ".yml", ".json")):
+        tree = config.merge(config.read(find_recipe(word)), overrides, presets=presets())
+        if "model" in tree:
+            recipe = recipe_from(tree, origin=word)
+            return Preparation(data=recipe.data, tokenizer=recipe.tokenizer, validation=recipe.validation)
+    else:
+        source = {"path" if is_path(word) else "name": word}
+        tree = config.merge({"data": {"sources": [source]}}, overrides)
+    return _loaded(tree, word)
+
+
+def _loaded(tree: Mapping[str, Any], origin: str) -> Preparation:
+    loaded = config.load(Preparation, expanded(tree), origin=origin)
+    data = loaded.data
+    narrowed = {**vars(data), "sources": within(data.sources, data)}
+    return Preparation(data=DataConfig(**narrowed), tokenizer=loaded.tokenizer, validation=loaded.validation)
+
+
+def build(prepared: Preparation) -> Built:
+    """Write the shards of a corpus, as training would; what is there already is opened."""
+    data = prepared.data
+    shards = prepare(data, prepared.validation, open_tokenizer(prepared.tokenizer, data))
+    clean = [after_cleaning(source, data.cleaning) for source in data.sources]
+    shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
+    return Built(
+        [source.label for source in data.sources],
+        [source.provenance() for source in clean],
+        shares,
+        shards,
+        [funnel(source, data) for source in clean],
+    )
+
+
+def funnel(source: Entry, data: DataConfig) -> Funnel:
+    """What became of all documents of a source; one that no rule touches is read for it."""
+    found = Funnel()
+    for part in _parts(source, data):
+        found.add(_cleaned(source, data, part) if isinstance(source, Cleaned) else _plain(source, data, part))
+    return found
+
+
+def _parts(source: Entry, data: DataConfig) -> tuple[Part | None, ...]:
+    return source.parts if source.parts and data.split.kind in ("auto", "official") else (None,)
+
+
+def _cleaned(source: Cleaned, data: DataConfig, part: Part | None) -> Funnel:
+    found = total(source.folders(data, part))
+    if source.max_samples is not None or source.max_bytes is not None:
+        for _ in limit(source.documents(Reader(data), part), source, found):
+            pass
+    return found
+
+
+def _plain(source: Entry, data: DataConfig, part: Part | None) -> Funnel:
+    found, reader = Funnel(), Reader(data)
+    for _ in limit(cleaned(source.documents(reader, part), (), found), source, found):
+        pass
+    found.unread(reader.dropped)
+    return found

@@ -1,0 +1,108 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lilliput.cli import main
+from lilliput.config.errors import Exit
+from lilliput.runs.home import shards
+from lilliput.tokens.shards import Shard
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture
+def lilliput(capsys):
+    def run(*words):
+        code = main(["corpus", *words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Four files; document j of each has j words."""
+    (tmp_path / "text").mkdir()
+    for i in range(4):
+        texts = [" ".join(f"w{i}{j}{k}" for k in range(j)) for j in range(1, 11)]
+        (tmp_path / "text" / f"{i}.txt").write_text("\n<|endoftext|>\n".join(texts), "utf-8")
+    return tmp_path / "text"
+
+
+SHORT = "data.cleaning.rules=[{kind: short, min_words: 4}]"
+
+
+def test_building_shows_shares_the_funnel_and_the_shards(lilliput, folder):
+    code, out, _ = lilliput("build", str(folder), SHORT, "--explain")
+    assert code == 0
+    lines = [line.split() for line in out.splitlines()]
+    assert ["read", "40"] in lines
+    assert ["-", "too", "short", "12"] in lines
+    assert ["=", "kept", "28"] in lines
+    assert ["0.txt:1:", "w010"] in lines
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_as_json_everything_read_is_kept_or_dropped_and_the_shards_hold_what_is_kept(lilliput, folder):
+    code, out, _ = lilliput("build", str(folder), SHORT, "--json")
+    built = json.loads(out)
+    (source,) = built["sources"]
+    funnel = source["funnel"]
+    assert code == 0
+    assert funnel["documents"] == funnel["kept"] + sum(funnel["dropped"].values()) == 40
+    assert sum(shard["documents"] for shard in built["shards"]) == funnel["kept"] == 28
+    assert sum(shard["bytes"] for shard in built["shards"]) == funnel["kept_bytes"]
+    for shard in built["shards"]:
+        Shard.open(Path(shard["folder"])).verify()
+
+
+def test_without_a_rule_the_funnel_counts_the_same_documents(lilliput, folder):
+    (folder / "blank.txt").write_text("one\n<|endoftext|>\n \n<|endoftext|>\ntwo", "utf-8")
+    built = json.loads(lilliput("build", str(folder), "--json")[1])
+    funnel = built["sources"][0]["funnel"]
+    assert (funnel["documents"], funnel["kept"], funnel["dropped"]) == (43, 42, {"blank": 1})
+    assert sum(shard["documents"] for shard in built["shards"]) == 42
+
+
+@pytest.mark.parametrize("rules", [SHORT, "data.cleaning.rules=[]"])
+def test_limits_are_part_of_the_funnel(lilliput, folder, rules):
+    built = json.loads(lilliput("build", str(folder), rules, "data.sources[0].max_samples=9", "--json")[1])
+    funnel = built["sources"][0]["funnel"]
+    assert funnel["kept"] == 9 == sum(shard["documents"] for shard in built["shards"])
+    assert funnel["documents"] == funnel["kept"] + sum(funnel["dropped"].values())
+    assert funnel["dropped"]["beyond the limit"] >= 1
+
+
+def test_building_twice_finds_what_is_there(lilliput, folder):
+    first = lilliput("build", str(folder), SHORT, "--json")[1]
+    before = {path: path.stat().st_mtime_ns for path in shards().iterdir()}
+    assert lilliput("build", str(folder), SHORT, "--json")[1] == first
+    assert {path: path.stat().st_mtime_ns for path in shards().iterdir()} == before
+
+
+def test_a_recipe_that_says_no_more_than_its_data_can_be_built(lilliput, folder, tmp_path):
+    recipe = tmp_path / "my.yaml"
+    recipe.write_text(f"data:\n  sources: {folder}\n  cleaning: {{rules: [{{kind: short}}]}}\n", "utf-8")
+    code, out, _ = lilliput("build", str(recipe), "data.cleaning.rules[0].min_words=9", "--json")
+    assert (code, json.loads(out)["sources"][0]["funnel"]["kept"]) == (0, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "cause"),
+    [
+        (["tinystorie"], Exit.RECIPE, "'tinystorie' is no corpus"),
+        (["tiny", "data.cleaning.rule=short"], Exit.RECIPE, "data.cleaning.rule: no such key; did you mean rules?"),
+        (["tiny", "data.cleaning.rules=shrt"], Exit.RECIPE, "data.cleaning.rules[0].kind"),
+        (["./none.yaml"], Exit.MISSING, "none.yaml"),
+        (["tiny", "model.dim=3"], Exit.RECIPE, "model: no such key"),
+    ],
+)
+def test_wrong_words_are_refused_in_one_line(lilliput, words, code, cause):
+    found, out, err = lilliput("build", *words)
+    assert (found, out) == (code, "")
+    assert cause in err.splitlines()[0]
