@@ -89,6 +89,15 @@ class KneserNey:
             size += sum(map(len, block))
         return Score(nats, size)
 
+    def scores(self, documents: Iterable[bytes]) -> Iterator[Score]:
+        """The score of each document, in order; a document's does not depend on those beside it."""
+        for block in _blocks(documents):
+            nats, at = self._nats(*_line_up(block)), 0
+            for document in block:
+                stop = at + len(document) + 2
+                yield Score(float(nats[at:stop].sum()), len(document))
+                at = stop
+
     def _nats(self, symbols: Ids, offsets: Ids) -> Floats:
         """(symbols,) -log P of each symbol; 0 at each BEGIN."""
         chances = np.full(len(symbols), 1 / OUTCOMES)

@@ -14,6 +14,7 @@ Counts = NDArray[np.int64]
 BLOCK = 1 << 18
 """Characters worked on at a time, so that what is computed for a block stays in the processor's cache."""
 BLANK = 0x20
+WHITE = re.compile(r"\s")
 FOREIGN = re.compile(r"[^\x00-\x7f]+")
 UNSPACED = (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x3040, 0x30FF), (0x3400, 0x9FFF), (0x20000, 0x323AF)
 """Scripts without blanks between words (Thai and Lao, Burmese, Khmer, Japanese, Chinese): each sign is a word."""
@@ -98,6 +99,19 @@ def run_hashes(texts: Sequence[str], length: int) -> tuple[Hashes, Counts]:
         first = firsts[text]
         hashes[runs[:text].sum()] = _rolled(words[first : first + counts[text]], counts[text])[0]
     return stirred(hashes), runs
+
+
+def long_runs(text: str, length: int) -> Iterator[Hashes]:
+    """The numbers of a long text's runs of `length` words, in pieces; none where it has fewer words."""
+    held, start = np.empty(0, dtype=np.uint64), 0
+    while start < len(text):
+        gap = next(WHITE.finditer(text, start + BLOCK), None)
+        stop = gap.end() if gap and gap.start() < start + 2 * BLOCK else start + 2 * BLOCK
+        held = np.concatenate((held, word_hashes([text[start:stop]])[0]))
+        if len(held) >= length:
+            yield stirred(_rolled(held, length)[: len(held) - length + 1])
+            held = held[len(held) - length + 1 :]
+        start = stop
 
 
 def _rolled(words: Hashes, length: int) -> Hashes:
