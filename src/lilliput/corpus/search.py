@@ -44,22 +44,25 @@ class Found:
     characters: int = 0
     words: dict[str, Counted] = field(default_factory=dict)
     hits: list[Hit] = field(default_factory=list)
-    """The first ones, as many as were asked for."""
+    """The first of each word, as many as were asked for, as they stand in the documents."""
 
 
 def search(documents: Iterable[Document], wanted: dict[str, Matches], number: int) -> Found:
-    """Count what is wanted in all documents; the first `number` places come with what stands around them."""
-    found = Found(words={word: Counted() for word in wanted})
+    """Count what is wanted in all documents; the first `number` places of each come with what stands around them."""
+    found, room = Found(words={word: Counted() for word in wanted}), dict.fromkeys(wanted, number)
     for document in documents:
         found.documents += 1
         found.characters += len(document.text)
+        first = len(found.hits)
         for word, matches in wanted.items():
             places = matches(document.text)
-            shown = list(islice(places, number - len(found.hits)))
+            shown = list(islice(places, room[word]))
+            room[word] -= len(shown)
             found.hits.extend(_hit(document, word, start, stop) for start, stop in shown)
             count = len(shown) + sum(1 for _ in places)
             found.words[word].occurrences += count
             found.words[word].documents += count > 0
+        found.hits[first:] = sorted(found.hits[first:], key=lambda hit: hit.position)
     return found
 
 

@@ -9,7 +9,6 @@ from lilliput.corpus.document import Part
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.split import SplitConfig
-from lilliput.corpus.statistics import Counts, Statistics, measure
 from lilliput.runs import stop
 from lilliput.runs.commit import commit_folder
 from lilliput.runs.home import tokenizers
@@ -17,6 +16,7 @@ from lilliput.tokens import BPEConfig, BytesConfig, GPT2Config, HubConfig, Token
 from lilliput.tokens.bpe import train_bpe
 from lilliput.tokens.byte_level import ByteLevelBPE
 from lilliput.tokens.report import Report, report
+from lilliput.tokens.tokenizer import Tokenizer
 
 FIXED: dict[str, TokenizerConfig] = {"bytes": BytesConfig(), "gpt2": GPT2Config()}
 
@@ -33,19 +33,8 @@ def train(source: Source, config: BPEConfig, output: str) -> tuple[ByteLevelBPE,
 
 def compare(source: Source, names: Sequence[str]) -> dict[str, Report]:
     """What each tokenizer makes of the validation part of a source, which no tokenizer trained here has seen."""
-    opened = {name: open_tokenizer(_config(name), None, tokenizers()) for name in names}
+    opened = {name: open_named(name) for name in names}
     return {name: report(tokenizer, texts(source, "validation")) for name, tokenizer in opened.items()}
-
-
-def statistics(source: Source, split: SplitConfig, reading: Reading, name: str) -> Statistics:
-    """Statistics of a source, counted in a tokenizer's ids too."""
-    return measure(source, split, reading, open_tokenizer(_config(name), None, tokenizers()).encode)
-
-
-def sequences(counts: Counts, context_length: int) -> int:
-    """Windows that counted documents make, each with its begin and end, as training packs them."""
-    targets = (counts.tokens or 0) + 2 * counts.documents - 1
-    return -(-targets // context_length)
 
 
 def place(output: str) -> Path:
@@ -60,5 +49,6 @@ def texts(source: Source, part: Part) -> Iterator[str]:
         yield document.text
 
 
-def _config(name: str) -> TokenizerConfig:
-    return FIXED.get(name) or HubConfig(name=name)
+def open_named(name: str) -> Tokenizer:
+    """The tokenizer that a word names: bytes, gpt2, one trained here, a folder, or one of the hub."""
+    return open_tokenizer(FIXED.get(name) or HubConfig(name=name), None, tokenizers())

@@ -21,6 +21,8 @@ from lilliput.tokens.tokenizer import Tokenizer
 
 FORMAT = 1
 TOKENS, INDEX, MANIFEST = "tokens.bin", "tokens.idx", "manifest.json"
+KINDS = {"documents": int, "tokens": int, "dtype": str, "tokenizer": str, "files": dict, "provenance": dict}
+"""Keys without which a manifest is none."""
 DOCUMENTS_AT_ONCE, CHARACTERS_AT_ONCE, IDS_AT_ONCE, BYTES_AT_ONCE = 1024, 1 << 22, 1 << 20, 1 << 22
 
 IDs = NDArray[np.unsignedinteger[Any]]
@@ -88,7 +90,8 @@ class Shard:
         """Compare the files with the sha256 in the manifest; raises where one differs."""
         if self.folder is None:
             return
-        for name, record in self.manifest["files"].items():
+        for name in (TOKENS, INDEX):
+            record = self.manifest["files"][name]
             with (self.folder / name).open("rb") as file:
                 digest = sha256()
                 while block := file.read(1 << 20):
@@ -221,12 +224,21 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         found = manifest["format"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise _damaged(folder, f"its `{MANIFEST}` cannot be read ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise _damaged(folder, f"its `{MANIFEST}` cannot be read ({reason})") from error
     if found != FORMAT:
         action = "install the lilliput that wrote it, or delete the folder to have it written again"
         raise LilliputError(f"`{folder}` is a shard of format {found}, not {FORMAT}", action, Exit.UNAVAILABLE)
+    if not all(isinstance(manifest.get(name), kind) for name, kind in KINDS.items()) or not _counts(manifest):
+        raise _damaged(folder, f"its `{MANIFEST}` lacks what belongs into it")
     return manifest
+
+
+def _counts(manifest: Mapping[str, Any]) -> bool:
+    hashes = (manifest["files"].get(name) for name in (TOKENS, INDEX))
+    has_hashes = all(isinstance(record, dict) and isinstance(record.get("sha256"), str) for record in hashes)
+    return has_hashes and manifest["dtype"] in ("<u2", "<u4") and manifest["documents"] >= 0 and manifest["tokens"] >= 0
 
 
 def _damaged(folder: Path, what: str) -> LilliputError:

@@ -1,0 +1,226 @@
+"""Looking at text: what a word on the command line names, a corpus, a recipe or a token shard, read as documents."""
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lilliput.config.errors import Exit, LilliputError
+from lilliput.config.nearest import did_you_mean
+from lilliput.corpus.catalog import part_of
+from lilliput.corpus.cleaned import after_cleaning
+from lilliput.corpus.document import Part, size
+from lilliput.corpus.listing import source_of
+from lilliput.corpus.named import NAMED, is_path
+from lilliput.corpus.reading import Reader, Reading
+from lilliput.corpus.registry import registered
+from lilliput.corpus.sources.entry import Entry, limited
+from lilliput.corpus.split import SplitConfig
+from lilliput.runs import stop
+from lilliput.runs.home import tokenizers
+from lilliput.runs.run import TOKENIZER, runs_root
+from lilliput.stages.vocabularies import open_named
+from lilliput.tokens import ByteTokenizer, load
+from lilliput.tokens.gpt2 import FINGERPRINT
+from lilliput.tokens.record import NAME, read_record
+from lilliput.tokens.shards import INDEX, MANIFEST, TOKENS, Shard
+from lilliput.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from lilliput.stages.recipe import Recipe
+
+HASHED = 256 << 20
+"""Bytes of tokens up to which a shard is compared with its sha256 before it is looked at; its index always is."""
+PARTS: dict[str, Part | None] = {"all": None, "train": "train", "validation": "validation", "test": "test"}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Text to look at: sources, as a recipe reads and divides them, or a shard of tokens."""
+
+    name: str
+    sources: tuple[Entry, ...] = ()
+    split: SplitConfig = field(default_factory=SplitConfig)
+    reading: Reading = field(default_factory=Reading)
+    recipe: "Recipe | None" = None
+    shard: Shard | None = None
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A document that is looked at."""
+
+    source: str
+    key: str
+    part: str | None
+    bytes: int
+    text: str | None
+    """None where a shard's tokenizer is not at hand."""
+    ids: list[int] | None
+    """Without begin and end; None where nobody asked."""
+
+
+def look(
+    word: str,
+    overrides: Sequence[str] = (),
+    *,
+    options: Mapping[str, Any] | None = None,
+    split: SplitConfig | None = None,
+    reading: Reading | None = None,
+) -> Looked:
+    """What a word names: the folder of a shard, a corpus by name or path, or a recipe with overrides.
+
+    Raises LilliputError: MISSING and RECIPE for a word that names nothing, CONTENT for a damaged shard.
+    """
+    if (Path(word) / MANIFEST).exists() or (Path(word) / TOKENS).exists():
+        _without(overrides, word)
+        return Looked(word, shard=_sound(Shard.open(Path(word))))
+    if _is_recipe(word):
+        return _recipe(word, overrides)
+    _without(overrides, word)
+    source = source_of(word, dict(options or {}))
+    return Looked(word, (source,), split or SplitConfig(), reading or Reading())
+
+
+def _is_recipe(word: str) -> bool:
+    if word.endswith((".yaml", ".yml", ".json")):
+        return True
+    if word in NAMED or word in registered() or is_path(word) or Path(word).exists():
+        return False
+    from lilliput.stages.recipe import names  # brings torch, which a corpus needs not
+
+    if word in names():
+        return True
+    known = [*NAMED, *registered(), *names()]
+    cause = f"`{word}` is no corpus and no recipe{did_you_mean(word, known)}"
+    raise LilliputError(cause, "`lilliput corpus list` shows the corpora; for a file write ./NAME", Exit.RECIPE)
+
+
+def _recipe(word: str, overrides: Sequence[str]) -> Looked:
+    from lilliput.stages.recipe import read_recipe
+
+    recipe = read_recipe(word, overrides)
+    data = recipe.data
+    sources = tuple(after_cleaning(source, data.cleaning) for source in data.sources)
+    return Looked(word, sources, data.split, data, recipe)
+
+
+def _without(overrides: Sequence[str], word: str) -> None:
+    if overrides:
+        cause = f"`{overrides[0]}` changes a recipe, and `{word}` is none"
+        raise LilliputError(cause, "leave it out, or name a recipe", Exit.USAGE)
+
+
+def part_named(word: str) -> Part | None:
+    """A part by its name, None for all of the text. Raises LilliputError (USAGE)."""
+    if word not in PARTS:
+        cause = f"there is no part `{word}`{did_you_mean(word, PARTS)}"
+        raise LilliputError(cause, f"it may be {', '.join(PARTS)}", Exit.USAGE)
+    return PARTS[word]
+
+
+def seen(
+    looked: Looked, part: Part | None = None, tokenizer: Tokenizer | None = None, *, with_ids: bool = False
+) -> Iterator[Seen]:
+    """The documents of a part, or all of them. Raises LilliputError (CONTENT) where there is none."""
+    empty = True
+    found = _of_shard(looked.shard, tokenizer) if looked.shard else _of_sources(looked, part, tokenizer, with_ids)
+    for one in found:
+        stop.yield_point()
+        empty = False
+        yield one
+    if empty:
+        what = f"the {part} part of {looked.name} is empty" if part else f"{looked.name} holds no text"
+        action = "name another `--part`, such as all" if part else "name one with text"
+        raise LilliputError(what, action, Exit.CONTENT)
+
+
+def _of_sources(looked: Looked, part: Part | None, tokenizer: Tokenizer | None, with_ids: bool) -> Iterator[Seen]:
+    for source in looked.sources:
+        reader = Reader(looked.reading)
+        whole = limited(source.documents(reader), source) if part is None else None
+        for document in whole or part_of(source, looked.split, reader, part or "train"):
+            ids = tokenizer.encode(document.text) if tokenizer and with_ids else None
+            yield Seen(document.source, document.key, document.part, size(document.text), document.text, ids)
+
+
+def _of_shard(shard: Shard, tokenizer: Tokenizer | None) -> Iterator[Seen]:
+    names = shard.manifest["provenance"].get("text") or []
+    part = shard.manifest["provenance"].get("part")
+    for number in range(shard.num_documents):
+        start, stop = int(shard.offsets[number]) + 1, int(shard.offsets[number + 1]) - 1
+        ids: list[int] = shard.tokens[start:stop].tolist()
+        if tokenizer and max(ids, default=0) >= tokenizer.size:
+            raise _damaged(shard, f"document {number + 1} holds an id of no word")
+        text = tokenizer.decode(ids) if tokenizer else None
+        source = int(shard.sources[number])
+        name = str(names[source]) if source < len(names) else f"source {source}"
+        yield Seen(name, f"document {number + 1}", part, int(shard.byte_counts[number]), text, ids)
+
+
+def _sound(shard: Shard) -> Shard:
+    """A shard that may be looked into: its index as it was written, every document within the tokens."""
+    folder, files = shard.folder or Path(), shard.manifest["files"]
+    if len(shard.tokens) * shard.tokens.itemsize <= HASHED:
+        shard.verify()
+    elif sha256((folder / INDEX).read_bytes()).hexdigest() != files[INDEX]["sha256"]:
+        raise _damaged(shard, f"`{INDEX}` differs from the sha256 in its manifest")
+    return shard
+
+
+def _damaged(shard: Shard, what: str) -> LilliputError:
+    action = "delete the folder; it is written again when it is needed"
+    return LilliputError(f"the token shard `{shard.folder}` is damaged: {what}", action, Exit.CONTENT)
+
+
+def tokenizer_of(looked: Looked, name: str | None) -> Tokenizer | None:
+    """The tokenizer that `name` says; else the shard's or the recipe's own, None where it is not here.
+
+    Raises LilliputError (CONTENT) where a shard was made with another than the one that `name` says.
+    """
+    if name is not None:
+        tokenizer = open_named(name)
+        if looked.shard and tokenizer.fingerprint != looked.shard.manifest["tokenizer"]:
+            cause = f"{looked.name} was not made with the tokenizer `{name}`"
+            action = "name the one it was made with, a name, a folder or a run's folder `tokenizer`"
+            raise LilliputError(cause, action, Exit.CONTENT)
+        return tokenizer
+    if looked.shard:
+        return _with_fingerprint(str(looked.shard.manifest["tokenizer"]))
+    if looked.recipe and looked.recipe.tokenizer.kind != "bpe":
+        from lilliput.tokens import open_tokenizer
+
+        return open_tokenizer(looked.recipe.tokenizer, None, tokenizers())
+    return None
+
+
+def _with_fingerprint(fingerprint: str) -> Tokenizer | None:
+    """A tokenizer of this machine: built in, kept by name, or of a run."""
+    if fingerprint == ByteTokenizer.fingerprint:
+        return ByteTokenizer()
+    if fingerprint == FINGERPRINT:
+        return open_named("gpt2")
+    folders = [*tokenizers().glob("*"), *runs_root().glob(f"*/{TOKENIZER}")]
+    for folder in sorted(folder for folder in folders if (folder / NAME).is_file()):
+        try:
+            if read_record(folder).get("fingerprint") == fingerprint:
+                return load(folder)
+        except LilliputError:
+            continue  # a damaged one is not the one that is looked for
+    return None
+
+
+def drawn(documents: Iterator[Seen], number: int, seed: int | None) -> list[Seen]:
+    """The first documents, or as many drawn evenly at random, in their order."""
+    if seed is None:
+        return list(islice(documents, number))
+    chance, held = random.Random(seed), list[tuple[int, Seen]]()
+    for index, one in enumerate(documents):
+        if len(held) < number:
+            held.append((index, one))
+        elif (place := chance.randrange(index + 1)) < number:
+            held[place] = index, one
+    return [one for _, one in sorted(held, key=lambda pair: pair[0])]
