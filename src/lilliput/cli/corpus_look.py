@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from lilliput.tokens.tokenizer import Tokenizer
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Named = Annotated[str, typer.Argument(metavar="NAME|PATH|RECIPE|SHARD", help="a corpus, a recipe or a shard's folder")]
+Named = Annotated[
+    str, typer.Argument(metavar="NAME|PATH|RECIPE|SHARD", help="a corpus, a recipe, or the folder of a shard")
+]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="settings of a recipe that win")]
 TextColumn = Annotated[str | None, typer.Option(help="the column of a .jsonl file that holds the text")]
 PartName = Annotated[str, typer.Option("--part", help="train, validation, test or all")]
@@ -72,7 +74,9 @@ def stats(
         say_json(_document(looked, found))
         return
     if looked.recipe and counter is None:
-        note(f"the tokenizer of {corpus} is trained with its run: name one by `--tokenizer` to count tokens")
+        note(
+            f"tokens are not counted: the tokenizer of {corpus} is not here, or trained with its run; see `--tokenizer`"
+        )
     if languages is None and not can_tell() and not looked.shard:
         note("languages need `pip install 'lilliput[data]'`")
     if len(found) > 1:
@@ -95,14 +99,17 @@ def _document(looked: "Looked", found: "list[Surveyed]") -> dict[str, Any]:
 
 
 def _say_shares(found: "list[Surveyed]") -> None:
-    with_tokens = all(one.statistics.total.tokens is not None for one in found)
-    headings = ["source", "documents", "bytes", *(["tokens"] if with_tokens else []), "of text", "of training"]
+    from lilliput.stages.survey import trained
+
+    say("trained on:")
+    has_tokens = all(one.statistics.total.tokens is not None for one in found)
+    names = ["documents", "bytes", *(["tokens"] if has_tokens else [])]
     rows = []
     for one in found:
-        total = one.statistics.total
-        counts = [total.documents, total.bytes, *([total.tokens] if with_tokens else [])]
-        rows.append([end_of(one.statistics.name, 24), *counts, f"{one.of_text:.1%}", f"{one.of_training:.1%}"])
-    say_table(headings, rows)
+        counts = trained(one.statistics)
+        shares = [f"{share:7.1%}" for share in (one.of_text, one.of_training)]
+        rows.append([end_of(one.statistics.name, 24), *(getattr(counts, name) for name in names), *shares])
+    say_table(["source", *names, "of text", "of training"], rows)
     say()
 
 
@@ -124,7 +131,7 @@ def _say_source(one: "Surveyed", length: int, is_shard: bool) -> None:
         of = "" if whole else f", judged by {told.passages:,} of {told.of:,} passages"
         shares = [f"{name} {share:.1%}" for name, share in told.shares.items() if share >= NAMED_SHARE]
         others = sum(share for share in told.shares.values() if share < NAMED_SHARE)
-        shares += [f"others {others:.1%}"] if others else []
+        shares += [f"others {others:.1%}"] if others >= 0.0005 else []
         _say_wrapped([f"languages by bytes{of}:", *_listed(shares)], " ")
     if found.dropped:
         reasons = [f"{reason} {count:,}" for reason, count in found.dropped.items()]

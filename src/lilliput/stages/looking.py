@@ -193,7 +193,11 @@ def tokenizer_of(looked: Looked, name: str | None) -> Tokenizer | None:
     if looked.recipe and looked.recipe.tokenizer.kind != "bpe":
         from lilliput.tokens import open_tokenizer
 
-        return open_tokenizer(looked.recipe.tokenizer, None, tokenizers())
+        try:
+            return open_tokenizer(looked.recipe.tokenizer, None, tokenizers())
+        except LilliputError as error:
+            if error.code != Exit.UNAVAILABLE:
+                raise
     return None
 
 

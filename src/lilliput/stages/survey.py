@@ -1,10 +1,11 @@
 """Counting what is in a corpus, a recipe or a shard: documents, bytes, tokens, sequences, languages and shares."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
+from lilliput.corpus.mixing import borders, weights
 from lilliput.corpus.statistics import Counts, Statistics, measure, quantiles
 from lilliput.stages.looking import Looked
 from lilliput.tokens.shards import Shard
@@ -30,12 +31,13 @@ def survey(
     """Statistics of each source as a training would read it, divide it and weigh it."""
     if looked.shard:
         found = _of_shard(looked.shard)
-        weights: Sequence[float] = [_size(statistics) for statistics in found]
+        sizes = [_size(statistics) for statistics in found]
+        shares = [size / max(1, sum(sizes)) for size in sizes]
     else:
         encode = tokenizer.encode if tokenizer else None
         split, reading = looked.split, looked.reading
         found = [measure(source, split, reading, encode, languages=languages) for source in looked.sources]
-        weights = [source.weight for source in looked.sources]
+        shares = _shares(looked)
     stride = looked.recipe.data.stride if looked.recipe else None
     limits = [source.max_tokens for source in looked.sources] or [None] * len(found)
     sizes = [_size(statistics) for statistics in found]
@@ -44,23 +46,36 @@ def survey(
             statistics,
             _windows(statistics, context_length, stride, limit),
             sizes[number] / max(1, sum(sizes)),
-            weights[number] / max(1e-300, sum(weights)),
+            shares[number],
         )
         for number, (statistics, limit) in enumerate(zip(found, limits, strict=True))
     ]
 
 
-def _trained(statistics: Statistics) -> Counts:
+def _shares(looked: Looked) -> list[float]:
+    """Share of all training tokens of each source, over the stages of a run."""
+    if looked.recipe is None:
+        return [1 / len(looked.sources)] * len(looked.sources)
+    data = looked.recipe.data
+    lengths = [stop - start for start, stop in pairwise(borders(data))]
+    rows = weights(looked.sources, data)
+    return [
+        sum(length * row[number] for length, row in zip(lengths, rows, strict=True)) for number in range(len(rows[0]))
+    ]
+
+
+def trained(statistics: Statistics) -> Counts:
+    """What of a source is trained on: its training part, or all of a shard."""
     return statistics.parts.get("train", Counts()) if statistics.parts else statistics.total
 
 
 def _size(statistics: Statistics) -> int:
-    counts = _trained(statistics)
+    counts = trained(statistics)
     return counts.bytes if counts.tokens is None else counts.tokens
 
 
 def _windows(statistics: Statistics, context_length: int, stride: int | None, most: int | None) -> int | None:
-    counts = _trained(statistics)
+    counts = trained(statistics)
     return None if counts.tokens is None else sequences(counts, context_length, stride, most)
 
 
