@@ -154,12 +154,8 @@ def test_words_are_found_with_what_stands_around_them_and_counted(capsys, rows):
     found = json.loads(lilliput(capsys, "search", "rows.jsonl", "fox", "--whole", "--number", "1", "--json")[1])
     assert found["words"] == {"fox": {"occurrences": 3, "documents": 2}}
     assert len(found["hits"]) == 1
-    assert json.loads(lilliput(capsys, "search", "rows.jsonl", r"fox\b", "--regex", "--json")[1])["words"][
-        r"fox\b"
-    ] == {
-        "occurrences": 3,
-        "documents": 2,
-    }
+    by_pattern = json.loads(lilliput(capsys, "search", "rows.jsonl", r"fox\b", "--regex", "--json")[1])
+    assert list(by_pattern["words"].values()) == list(found["words"].values())
 
 
 def test_shards_are_searched(capsys, shard):

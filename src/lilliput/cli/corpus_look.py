@@ -237,7 +237,7 @@ def _say_wrapped(words: Iterable[str], between: str) -> None:
 
 
 def search(
-    corpus: Annotated[str, typer.Argument(metavar="NAME|PATH|RECIPE|SHARD", help="where to search")],
+    corpus: Annotated[str, typer.Argument(metavar=PLACE, help="where to search")],
     words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="what to search for; quote several as one")],
     number: Annotated[int, typer.Option(min=0, max=100_000, help="places to show of each; all are counted")] = 10,
     part: PartName = "all",
