@@ -19,7 +19,7 @@ from lilliput.config.nearest import did_you_mean
 COMMANDS = {
     "tour": ("lilliput.cli.tour:tour", "everything once, in three minutes, without a network"),
     "doctor": ("lilliput.cli.doctor:doctor", "look at this machine and at what is installed"),
-    "corpus": ("lilliput.cli.corpus:app", "text to train on: list, get, add, build, stats"),
+    "corpus": ("lilliput.cli.corpus:app", "text to train on: get, add, build, count it and look into it"),
     "tokenizer": ("lilliput.cli.tokenizer:app", "train a tokenizer on a corpus, compare several"),
     "train": ("lilliput.cli.train:train", "train a recipe, or go on where a run stopped"),
     "evaluate": ("lilliput.cli.evaluate:evaluate", "measure a model on held-out text, beside n-grams"),

@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from lilliput.tokens.tokenizer import Tokenizer
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
-Named = Annotated[
-    str, typer.Argument(metavar="NAME|PATH|RECIPE|SHARD", help="a corpus, a recipe, or the folder of a shard")
-]
+PLACE = "NAME|PATH|RECIPE|SHARD"
+Named = Annotated[str, typer.Argument(metavar=PLACE, help="a corpus, a recipe, or a shard: its folder or name")]
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="settings of a recipe that win")]
 TextColumn = Annotated[str | None, typer.Option(help="the column of a .jsonl file that holds the text")]
 PartName = Annotated[str, typer.Option("--part", help="train, validation, test or all")]

@@ -1,6 +1,7 @@
 """Looking at text: what a word on the command line names, a corpus, a recipe or a token shard, read as documents."""
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -20,7 +21,7 @@ from lilliput.corpus.registry import registered
 from lilliput.corpus.sources.entry import Entry, limited
 from lilliput.corpus.split import SplitConfig
 from lilliput.runs import stop
-from lilliput.runs.home import tokenizers
+from lilliput.runs.home import shards, tokenizers
 from lilliput.runs.run import TOKENIZER, runs_root
 from lilliput.stages.vocabularies import open_named
 from lilliput.tokens import ByteTokenizer, load
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 HASHED = 256 << 20
 """Bytes of tokens up to which a shard is compared with its sha256 before it is looked at; its index always is."""
+HASH = re.compile("[0-9a-f]{8,64}")
+"""A shard's name, or its beginning."""
 PARTS: dict[str, Part | None] = {"all": None, "train": "train", "validation": "validation", "test": "test"}
 
 
@@ -75,14 +78,22 @@ def look(
 
     Raises LilliputError: MISSING and RECIPE for a word that names nothing, CONTENT for a damaged shard.
     """
-    if (Path(word) / MANIFEST).exists() or (Path(word) / TOKENS).exists():
+    if folder := _shard_folder(word):
         _without(overrides, word)
-        return Looked(word, shard=_sound(Shard.open(Path(word))))
+        return Looked(word, shard=_sound(Shard.open(folder)))
     if _is_recipe(word):
         return _recipe(word, overrides)
     _without(overrides, word)
     source = source_of(word, dict(options or {}))
     return Looked(word, (source,), split or SplitConfig(), reading or Reading())
+
+
+def _shard_folder(word: str) -> Path | None:
+    """The folder of a shard by its path, or by the beginning of its name among those that are kept."""
+    if (Path(word) / MANIFEST).exists() or (Path(word) / TOKENS).exists():
+        return Path(word)
+    named = list(shards().glob(f"{word}*")) if HASH.fullmatch(word) else []
+    return named[0] if len(named) == 1 else None
 
 
 def _is_recipe(word: str) -> bool:
