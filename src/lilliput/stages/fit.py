@@ -12,9 +12,10 @@ from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.contract import LanguageModel
 from lilliput.runs import stop
 from lilliput.runs.run import Run
-from lilliput.stages.events import Event, Finished, Sampled, Saved, Validated
+from lilliput.stages.events import Event, Finished, Noted, Sampled, Saved, Validated
 from lilliput.stages.journal import Effect, Journal, Progress
 from lilliput.stages.rhythm import RhythmConfig, SamplesConfig, due
+from lilliput.stages.shares import Shares
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.tokenizer import Tokenizer
 from lilliput.training.loop import Step
@@ -39,6 +40,8 @@ class Job:
     """Commits a checkpoint, with the reason for it."""
     meter: Meter
     until_loss: float | None = None
+    shares: Shares | None = None
+    """Of the sources, where there are several."""
 
 
 def fit(job: Job, progress: Progress) -> Iterator[Event]:
@@ -46,7 +49,8 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
     log, validate, sample, save. Resuming from the checkpoint of any step repeats none and misses none.
     """
     rhythm, meter = job.rhythm, job.meter
-    log, saved = Journal(job.run.metrics, meter, job.epoch, progress), _Saved(time.monotonic())
+    log = Journal(job.run.metrics, meter, job.epoch, progress, job.shares)
+    saved = _Saved(time.monotonic())
     if progress.step == 0 and rhythm.validate_at_start and job.validation:
         progress.open = ["validate"]
     if progress.open:
@@ -76,6 +80,8 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
                     yield _save(job, progress, saved, reason)
             if progress.ended or stopping:
                 break
+    if job.shares:
+        yield from map(Noted, job.shares.realised(progress.tokens_by_source))
     ended = progress.ended if not progress.open else None
     yield Finished(progress.step, progress.total, ended or "stopped", meter.seconds)
 

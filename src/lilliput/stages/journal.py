@@ -11,6 +11,7 @@ from lilliput.config.errors import LilliputError
 from lilliput.evals.score import bits
 from lilliput.runs.metrics import MetricsLog
 from lilliput.stages.events import Stepped
+from lilliput.stages.shares import Shares
 from lilliput.training.loop import Step
 from lilliput.training.meter import Meter
 
@@ -25,6 +26,8 @@ class Progress:
     total: int = 0
     tokens_seen: int = 0
     bytes_seen: int = 0
+    tokens_by_source: list[list[int]] = field(default_factory=list)
+    """A row for each stage of a mixture that has begun, with the tokens seen of each source; empty for one source."""
     best: float | None = None
     best_step: int | None = None
     bar: float | None = None
@@ -48,9 +51,16 @@ class Progress:
 class Journal:
     """Steps on their way to `metrics.jsonl`: values stay on the device until a line needs them."""
 
-    def __init__(self, metrics: MetricsLog, meter: Meter, epoch: Callable[[int], float], progress: Progress) -> None:
-        self.metrics, self.meter, self.epoch, self.progress = metrics, meter, epoch, progress
-        self.pending: list[tuple[Step, int, int]] = []
+    def __init__(
+        self,
+        metrics: MetricsLog,
+        meter: Meter,
+        epoch: Callable[[int], float],
+        progress: Progress,
+        shares: Shares | None = None,
+    ) -> None:
+        self.metrics, self.meter, self.epoch, self.progress, self.shares = metrics, meter, epoch, progress, shares
+        self.pending: list[tuple[Step, dict[str, int]]] = []
         self.last: dict[str, Any] = {}
         self.mean = math.inf
 
@@ -69,14 +79,18 @@ class Journal:
         progress.step = step.number
         progress.tokens_seen += step.targets
         progress.bytes_seen += step.bytes
-        self.pending.append((step, progress.tokens_seen, progress.bytes_seen))
+        seen = {"tokens_seen": progress.tokens_seen, "bytes_seen": progress.bytes_seen}
+        if self.shares:
+            sums = self.shares.add(progress.tokens_by_source, step.number, step.by_source)
+            seen |= self.shares.record(sums)
+        self.pending.append((step, seen))
         self.meter.add(step.targets, step.micro_batches)
 
     def write(self, clock: Mapping[str, Any] | None = None) -> None:
         """Bring the pending values over in one copy and append their lines in one write."""
         if not self.pending:
             return
-        steps = [step for step, _, _ in self.pending]
+        steps = [step for step, _ in self.pending]
         names = ["loss", "grad_norm", *(f"aux.{n}" for n in steps[0].aux), *(f"monitor.{n}" for n in steps[0].monitors)]
         stacked = torch.stack(
             [
@@ -85,7 +99,7 @@ class Journal:
             ]
         ).tolist()
         records = []
-        for (step, tokens, spelled), values in zip(self.pending, stacked, strict=True):
+        for (step, seen), values in zip(self.pending, stacked, strict=True):
             named = dict(zip(names, values, strict=True))
             self.progress.show(named["loss"] * step.targets, step.targets, step.bytes)
             records.append(
@@ -97,8 +111,7 @@ class Journal:
                     "lr": step.lr,
                     "grad_norm": named.pop("grad_norm"),
                     "epoch": self.epoch(step.number),
-                    "tokens_seen": tokens,
-                    "bytes_seen": spelled,
+                    **seen,
                     "batch_digest": step.batch_digest,
                     **named,
                 }

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 
+from lilliput.corpus.mixing import LIMITS, borders, weights
 from lilliput.models import PRESETS
 from lilliput.models.weights import counts, outline
 from lilliput.optim.schedules import warmup_steps
 from lilliput.stages.recipe import Recipe
+from lilliput.stages.shares import names, percent
 from lilliput.tokens import vocabulary
 from lilliput.training.meter import PASSES
 
@@ -25,7 +27,7 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
     yield from (f"warning     {remark}" for remark in model.remarks())
     yield from _experts(recipe)
     yield f"vocabulary  {vocab:,}{note}"
-    yield f"data        {', '.join(source.label for source in recipe.data.sources)}"
+    yield from _data(recipe)
     yield f"update      {training.batch_size} windows of {training.context_length} tokens, {tokens:,} tokens"
     yield f"optimiser   {recipe.optim.kind}, lr {recipe.optim.lr:g}, {recipe.schedule.kind} schedule"
     length = training.length
@@ -38,6 +40,25 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         yield f"work        {work:.2e} floating-point operations over {steps * tokens:,} tokens"
         if (warm := warmup_steps(recipe.schedule, steps)) > 0.2 * steps:
             yield f"warning     warm-up takes {warm} of {steps} updates, more than a fifth of the run"
+
+
+def _data(recipe: Recipe) -> Iterator[str]:
+    """The sources, in a mixture with their shares in each stage, and within which limits each is read."""
+    data, called = recipe.data, names(recipe.data.sources)
+    for share, row in zip(borders(data), weights(data.sources, data), strict=False):
+        word = "            " if share else "data        "
+        if len(row) == 1:
+            yield f"{word}{called[0]}"
+        else:
+            after = f"from {percent(share)} of the run on: " if share else ""
+            yield f"{word}{after}{', '.join(f'{name} {percent(part)}' for name, part in zip(called, row, strict=True))}"
+    if len(called) > 1:
+        yield "            of the tokens trained on; how often each source is read is told once"
+        yield "            its text is, before the first update"
+    for name, source in zip(called, data.sources, strict=True):
+        found = [(limit.removeprefix("max_"), getattr(source, limit)) for limit in LIMITS]
+        if limits := ", ".join(f"{most:,} {noun}" for noun, most in found if most is not None):
+            yield f"limits      of {name} at most {limits}"
 
 
 def _experts(recipe: Recipe) -> Iterator[str]:

@@ -9,18 +9,18 @@ from typing import Any
 import torch
 
 from lilliput.config.load import dump
-from lilliput.corpus.mixing import weights
 from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import build_model, counts
 from lilliput.optim import Optimizer, build_optimizer
 from lilliput.optim.schedules import multiplier, warmup_steps
 from lilliput.runs.run import Run
-from lilliput.stages import experts
+from lilliput.stages import experts, shares
 from lilliput.stages.events import Event, Noted, Prepared, Warned
 from lilliput.stages.fit import Job, fit
 from lilliput.stages.journal import Progress
 from lilliput.stages.prepare import Data
 from lilliput.stages.recipe import Recipe
+from lilliput.stages.shares import Shares, stream
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.batches import Batches, validation_batches
 from lilliput.tokens.tokenizer import Tokenizer
@@ -66,12 +66,13 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     parts.optimizer.sleep(round(recipe.experts.thaw * progress.total))
     parts = replace(parts, batches=parts.batches.over(progress.total))
     yield Prepared(tuple(_summary(parts, progress.total)))
-    yield from (Warned(remark) for remark in parts.model.remarks())
+    yield from map(Noted, shares.told(recipe, parts.batches, progress.total))
+    yield from map(Warned, [*parts.model.remarks(), *shares.remarks(recipe, parts.batches, progress.total)])
     if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
         yield Warned("warm-up takes more than a fifth of the run")
     options = {"total": progress.total, "workers": recipe.data.workers, "prefetch": recipe.data.prefetch}
     with Loader(parts.batches.batch, **options) as loader:
-        yield from fit(_job(run, parts, loader), progress)
+        yield from fit(_job(run, parts, loader, progress), progress)
     if progress.ended and not progress.open and recipe.experts.mode == "sequential":
         folder = _folder(parts)
         if not (was_over and experts.is_done(folder, parts.optimizer, recipe.experts)):
@@ -91,18 +92,7 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data, *, by_windows: bool 
     optimizer = build_optimizer(model, recipe.optim, precision.weights, factors=pace.factors, late=pace.late)
     if training.activation_checkpointing:
         checkpoint_activations(model)
-    shares = weights(recipe.data.sources, recipe.data)
-    batches = Batches(
-        data.train,
-        shares[0],
-        list(zip(recipe.data.stages, shares[1:], strict=True)),
-        seed=recipe.seed,
-        batch_size=training.batch_size,
-        context_length=training.context_length,
-        stride=recipe.data.stride,
-        lengths=tokenizer.lengths(),
-        by_windows=by_windows,
-    )
+    batches = stream(recipe, tokenizer, data, by_windows=by_windows)
     return Parts(recipe, tokenizer, data, device, precision, model, optimizer, precision.scaler(), batches)
 
 
@@ -122,8 +112,10 @@ def _length(parts: Parts) -> int:
     )
 
 
-def _job(run: Run, parts: Parts, loader: Loader) -> Job:
+def _job(run: Run, parts: Parts, loader: Loader, progress: Progress) -> Job:
     recipe, model = parts.recipe, parts.model
+    is_counted = progress.step == 0 or progress.tokens_by_source  # not in a run that began before they were
+    is_mixed = len(recipe.data.sources) > 1
     meter = Meter(
         parts.device,
         flops_per_token=model.flops_per_token(parts.batches.packings[0].width),
@@ -143,6 +135,7 @@ def _job(run: Run, parts: Parts, loader: Loader) -> Job:
         save=partial(_save, run, parts),
         meter=meter,
         until_loss=recipe.training.length.until_loss,
+        shares=Shares(recipe, parts.batches) if is_mixed and is_counted else None,
     )
 
 

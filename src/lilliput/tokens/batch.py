@@ -28,8 +28,8 @@ class Batch:
         sources = None if self.sources is None else self.sources[c]
         return Batch(self.tokens[c], self.targets[c], self.mask[c], self.documents[c], self.bytes[c], sources)
 
-    def by_source(self, count: int) -> list[int]:
-        """Targets that count, of each of so many sources; all of them the first one's where only one is there."""
+    def by_source(self, count: int = 0) -> list[int]:
+        """Targets that count, of each of at least so many sources; all are the first one's where it is alone."""
         sources = np.zeros(len(self), np.int64) if self.sources is None else self.sources
         targets: list[int] = np.bincount(sources, self.mask.sum(1), count).astype(int).tolist()
         return targets

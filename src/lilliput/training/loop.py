@@ -55,6 +55,8 @@ class Step:
     bytes: int
     micro_batches: int
     batch_digest: str
+    by_source: Sequence[int] = ()
+    """Targets of each source, where there are several."""
 
 
 class Diverged(LilliputError):
@@ -155,6 +157,7 @@ def _step(number: int, batch: Batch, losses: Sequence[Loss], grad_norm: Tensor, 
         int(batch.bytes.sum()),
         len(losses),
         digest(batch),
+        () if batch.sources is None else batch.by_source(),
     )
 
 
