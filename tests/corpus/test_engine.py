@@ -98,7 +98,7 @@ def test_nothing_is_lost_from_the_count(folder):
 def test_the_first_file_that_fails_in_their_order_is_the_one_that_is_named(folder, workers):
     for name in ("1.txt", "3.txt"):
         (folder / name).write_bytes(b"one two three four \xff five")
-    with pytest.raises(LilliputError, match=r"1\.txt: byte 19 is no UTF-8") as failed:
+    with pytest.raises(LilliputError, match=r"1\.txt: line 1: byte 19 is no UTF-8") as failed:
         source(folder, workers).folders(Reading(), None)
     assert failed.value.code == Exit.CONTENT
     (folder / "1.txt").write_text("one two three four", "utf-8")

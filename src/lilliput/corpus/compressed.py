@@ -7,6 +7,14 @@ from typing import BinaryIO
 
 from lilliput.config.errors import Exit, LilliputError
 
+
+class Damaged(LilliputError):
+    """A file of which nothing may be used; found before any of it was."""
+
+    def __init__(self, cause: str, action: str) -> None:
+        super().__init__(cause, action, Exit.CONTENT)
+
+
 COMPRESSED = (".gz", ".zst")
 BLOCK = 1 << 20
 """Bytes that leave at a time, at most, for gzip; for zstandard up to 32 MiB (256 run-length blocks of 128 KiB)."""
@@ -14,30 +22,35 @@ SLICE = 1 << 10
 """Compressed bytes that go into a zstandard decoder at a time."""
 HARMLESS = 64 << 20
 """Bytes that may leave whatever the ratio is."""
+DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error, ValueError)
 RATIO = 200
 """Expansion above which a file is called a bomb; text compresses 2 to 20 times."""
 
 
-def decompress(file: BinaryIO, suffix: str, name: str) -> Iterator[bytes]:
+def verify(file: BinaryIO, suffix: str, name: str) -> None:
+    """Read a compressed file to its last checksum.
+
+    Raises Damaged, naming the line and byte of its text after which it is damaged or has become far too large.
+    """
+    size, number = 0, 1
+    try:
+        for block in decompress(file, suffix):
+            size += len(block)
+            number += block.count(b"\n")
+            if size > max(HARMLESS, RATIO * file.tell()):
+                cause = f"{name}: line {number} (byte {size}) of its text: it expands more than {RATIO} times"
+                raise Damaged(cause, "decompress it yourself if you trust it")
+    except DAMAGE as error:
+        cause = f"{name} is damaged after line {number} (byte {size}) of its text: {str(error).lower().rstrip('.')}"
+        raise Damaged(cause, "copy or download it again") from None
+
+
+def decompress(file: BinaryIO, suffix: str) -> Iterator[bytes]:
     """Blocks of a compressed file, members and frames joined; ends well only if each checksum was right.
 
-    Raises LilliputError (CONTENT) naming the damage.
+    Raises one of `DAMAGE`.
     """
-    total = 0
-    for block in _refusing(_gzip(file) if suffix == ".gz" else _zstandard(file), name):
-        total += len(block)
-        if total > max(HARMLESS, RATIO * file.tell()):
-            cause = f"{name} expands more than {RATIO} times: it is no text"
-            raise LilliputError(cause, "decompress it yourself if you trust it", Exit.CONTENT)
-        yield block
-
-
-def _refusing(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
-    try:
-        yield from blocks
-    except (EOFError, gzip.BadGzipFile, zlib.error, ValueError) as error:
-        cause = f"{name} is damaged: {str(error).lower().rstrip('.')}"
-        raise LilliputError(cause, "copy or download it again", Exit.CONTENT) from None
+    return _gzip(file) if suffix == ".gz" else _zstandard(file)
 
 
 def _gzip(file: BinaryIO) -> Iterator[bytes]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus.compressed import COMPRESSED, decompress
+from lilliput.corpus.compressed import COMPRESSED, DAMAGE, decompress, verify
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
@@ -89,19 +89,30 @@ def blocks(path: Path) -> Iterator[bytes]:
     """The content of a file in blocks, decompressed by its ending (.gz, .zst).
 
     A compressed file is first read to its last checksum, so that no block of a damaged one is ever used.
-    Raises LilliputError: MISSING, IO, or CONTENT where it is damaged or changed while it was read.
+    Raises LilliputError: MISSING, IO (also where it changed while it was read), or Damaged.
     """
     with opened(path) as file:
         before = _version(file)
         if path.suffix in COMPRESSED:
-            for _ in decompress(file, path.suffix, shown(path)):
-                pass
+            verify(file, path.suffix, shown(path))
             file.seek(0)
-            yield from decompress(file, path.suffix, shown(path))
+            yield from _again(file, path)
         else:
             yield from iter(lambda: file.read(BLOCK), b"")
         if _version(file) != before:
-            raise LilliputError(f"{shown(path)} changed while it was read", "let its writer finish first", Exit.IO)
+            raise _changed(path)
+
+
+def _again(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """The blocks of a compressed file that was verified."""
+    try:
+        yield from decompress(file, path.suffix)
+    except DAMAGE:
+        raise _changed(path) from None
+
+
+def _changed(path: Path) -> LilliputError:
+    return LilliputError(f"{shown(path)} changed while it was read", "let its writer finish first", Exit.IO)
 
 
 def _version(file: BinaryIO) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def test_wikitext_is_divided_into_its_sixty_articles_without_losing_a_byte(sampl
 
 def test_invalid_utf8_is_refused_with_file_and_byte_offset_in_the_file(tmp_path):
     source = written(tmp_path / "a.txt", b"fine\n<|endoftext|>\nb\xffd")
-    with pytest.raises(LilliputError, match=r"a\.txt: byte 20 is no UTF-8") as failure:
+    with pytest.raises(LilliputError, match=r"a\.txt: line 3: byte 20 is no UTF-8") as failure:
         texts(source)
     assert failure.value.code == Exit.CONTENT
     assert texts(source, invalid_utf8="replace") == ["fine", "b\ufffdd"]

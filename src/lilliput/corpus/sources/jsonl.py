@@ -41,7 +41,7 @@ class JsonlSource(Entry):
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         root, path = Path(self.path), Path(name)
         label = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
-        return read_jsonl(path, self.text_column, reader, self.label, label)
+        return reader.undamaged(read_jsonl(path, self.text_column, reader, self.label, label))
 
     def fingerprint(self, part: Part | None = None) -> str:
         return hashed(self, (digest(path)[1] for path in first(find(self.path, ".jsonl"), self)))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.files import blocks, digest, find, shown
@@ -14,10 +13,10 @@ from lilliput.corpus.sources.entry import Entry, first, hashed
 
 Divide = Literal["separator", "articles"]
 
-LONGEST = 256 << 20
-"""Bytes of the longest document: one document is held in memory."""
-SEPARATOR = re.compile(rb"<\|endoftext\|>(?<![^\n]<\|endoftext\|>)[ \t]*\r?\n")
-HEADING = re.compile(rb"(?:\A|\n[ ]?\n)(?= = [^=\n](?:[^\n]*[^=\n])? = \n)")
+LONGEST = 64 << 20
+"""Bytes of the longest document: one document is held in memory, with up to 4 bytes for each of these."""
+SEPARATOR = re.compile(rb"<\|endoftext\|>(?<![^\n]<\|endoftext\|>)[ \t]{0,1000}\r?\n")
+HEADING = re.compile(rb"(?:\A|\n[ ]?\n)(?= = [^=\n](?:[^\n]{0,1000}[^=\n])? = \n)")
 """WikiText: ` = Title = ` after a blank line opens an article."""
 OVERLAP = 4096
 """Bytes looked at again with the next block: longer than a separator or a title."""
@@ -41,7 +40,7 @@ class TextSource(Entry):
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         root, path = Path(self.path), Path(name)
         label = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
-        return read_text(path, self.divide, reader, self.label, label)
+        return reader.undamaged(read_text(path, self.divide, reader, self.label, label))
 
     def fingerprint(self, part: Part | None = None) -> str:
         return hashed(self, (digest(path)[1] for path in first(find(self.path, ".txt"), self)))
@@ -51,40 +50,52 @@ def read_text(
     path: Path, divide: Divide, reader: Reader, source: str, name: str, part: Part | None = None
 ) -> Iterator[Document]:
     """The documents of one text file."""
-    for number, (offset, data) in enumerate(divided(path, divide), 1):
-        text = reader.text(data, shown(path), offset)
-        if text is not None:
+    for number, (offset, line, data) in enumerate(divided(path, divide), 1):
+        if data is None:
+            reader.too_long(f"{shown(path)}: line {line} (byte {offset})", LONGEST)
+        elif (text := reader.text(data, shown(path), offset, line)) is not None:
             yield Document(text, source, f"{name}:{number}", part)
 
 
-def divided(path: Path, divide: Divide) -> Iterator[tuple[int, bytes]]:
-    """(byte offset, bytes) of each document of a file.
+def divided(path: Path, divide: Divide) -> Iterator[tuple[int, int, bytes | None]]:
+    """(byte offset, line, bytes) of each document of a file; None stands for one over `LONGEST` bytes.
 
     A separator and the line end before it belong to no document; a heading opens its article.
     """
     pattern = SEPARATOR if divide == "separator" else HEADING
-    held, offset, scanned = bytearray(), 0, 0
+    held, scanned = bytearray(), 0
+    offset, line = 0, 1  # of the document that is held
+    gone = feeds = 0  # bytes and line feeds of it that are held no more, since it is too long
     for block in blocks(path):
         held += block
         while match := pattern.search(held, scanned):
-            if match.end():
-                yield offset, _before(match, held, divide)
-            offset += match.end()
-            del held[: match.end()]
+            stop = match.end()
+            if stop or gone:
+                yield offset, line, None if gone else _before(match, held, divide)
+            offset, line, gone, feeds = offset + gone + stop, line + feeds + held.count(b"\n", 0, stop), 0, 0
+            del held[:stop]
             scanned = int(divide == "articles")  # past the heading that opens what is held
         scanned = max(scanned, len(held) - OVERLAP)
-        if len(held) > LONGEST:
-            cause = f"{shown(path)}: the document at byte {offset} is longer than {LONGEST >> 20} MiB"
-            raise LilliputError(cause, "divide it by lines `<|endoftext|>`, or into files", Exit.CONTENT)
+        if gone or len(held) > LONGEST + 2 * OVERLAP:
+            gone, feeds = gone + scanned, feeds + held.count(b"\n", 0, scanned)
+            del held[:scanned]
+            scanned = 1  # what begins here does not begin a line
     held += b"\n"  # so that a separator may end the file
     last = SEPARATOR.search(held, scanned) if divide == "separator" else None
-    rest = _before(last, held, divide) if last else bytes(memoryview(held)[:-1])
+    rest = _before(last, held, divide) if last else _copy(held, len(held) - 1)
     held.clear()
-    if rest:
-        yield offset, rest
+    if gone or rest != b"":
+        yield offset, line, None if gone else rest
 
 
-def _before(match: re.Match[bytes], held: bytearray, divide: Divide) -> bytes:
+def _before(match: re.Match[bytes], held: bytearray, divide: Divide) -> bytes | None:
+    """What a match ends."""
     if divide == "articles":
-        return bytes(held[: match.end()])
-    return bytes(held[: match.start()]).removesuffix(b"\n").removesuffix(b"\r")
+        return _copy(held, match.end())
+    stop = match.start()
+    stop -= held.endswith(b"\n", 0, stop)
+    return _copy(held, stop - held.endswith(b"\r", 0, stop))
+
+
+def _copy(held: bytearray, stop: int) -> bytes | None:
+    return bytes(memoryview(held)[:stop]) if stop <= LONGEST else None
