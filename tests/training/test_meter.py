@@ -88,3 +88,18 @@ def test_memory_is_what_this_process_holds_of_what_there_is():
 
 def test_a_peak_is_measured():
     assert peak_flops(CPU, torch.float32, size=64, seconds=0.01) > 1e6
+
+
+@pytest.mark.gpu
+def test_no_product_is_faster_than_the_peak_of_an_accelerator():
+    device = torch.device("cuda")
+    peaks = {size: peak_flops(device, torch.bfloat16, size) for size in (1024, 2048, 4096)}
+    assert max(peaks.values()) < 1.1 * peak_flops(device, torch.bfloat16)
+
+
+def test_measuring_the_peak_leaves_the_global_generator_alone():
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    peak_flops(CPU, torch.float32, size=64, seconds=0.01)
+    assert torch.equal(torch.rand(2), expected)
