@@ -10,7 +10,7 @@ from typing import Any
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
 from lilliput.corpus import engine, store
-from lilliput.corpus.cleaning import Cleaning, Funnel
+from lilliput.corpus.cleaning import Funnel
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.engine import Job
 from lilliput.corpus.filters import Rule
@@ -49,14 +49,21 @@ class Cleaned(Entry):
 
     def fingerprint(self, part: Part | None = None) -> str:
         told = [(dump(rule), code(type(rule).__module__)) for rule in self.rules or ()]
-        return _sha256([store.FORMAT, self.source.fingerprint(part), told])
+        return sha256_of([store.FORMAT, self.source.fingerprint(part), told])
 
     def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         """The cleaned documents, made now where they are missing."""
         folders = self.folders(reader.reading, part)
         for folder in folders:
             yield from store.read(folder)
-        reader.dropped.update(total(folders).dropped)
+        reader.dropped.update({reason: count for reason, count in total(folders).dropped.items() if reason != BEYOND})
+
+    def funnel(self, reading: Reading, part: Part | None = None) -> Funnel:
+        found = total(self.folders(reading, part))
+        if self.max_samples is not None or self.max_bytes is not None:
+            for _ in limit(self.documents(Reader(reading), part), self, found):
+                pass
+        return found
 
     def folders(self, reading: Reading, part: Part | None) -> list[Path]:
         """The folders of the pieces that are needed, in order, made where they are missing.
@@ -84,7 +91,7 @@ class Cleaned(Entry):
 
     def jobs(self, reading: Reading, part: Part | None, fingerprint: str) -> list[Job]:
         """A job for each piece, done or not."""
-        root = clean() / _sha256([fingerprint, dump(reading)])
+        root = clean() / sha256_of([fingerprint, dump(reading)])
         pieces = enumerate(self.source.pieces(part))
         return [Job(self.source, part, piece, self.rules or (), reading, root / f"{i:05}") for i, piece in pieces]
 
@@ -95,7 +102,7 @@ class Cleaned(Entry):
             funnel = store.funnel(job.folder)
             kept, kept_bytes = kept + funnel.kept, kept_bytes + funnel.kept_bytes
             is_full = kept >= (self.max_samples or kept + 1) or kept_bytes >= (self.max_bytes or kept_bytes + 1)
-            if is_full or engine.BEYOND in funnel.dropped:
+            if is_full or BEYOND in funnel.dropped:
                 return [job.folder for job in jobs[: number + 1]]
         return [job.folder for job in jobs]
 
@@ -108,11 +115,6 @@ def total(folders: Iterable[Path]) -> Funnel:
     return found
 
 
-def after_cleaning(source: Source, cleaning: Cleaning) -> Entry:
-    """The source itself where nothing is to be cleaned, so that its fingerprint stays what it was."""
-    rules = cleaning.rules if source.rules is None else source.rules
-    return Cleaned(source, rules, cleaning.workers) if rules else source
-
-
-def _sha256(value: Any) -> str:
+def sha256_of(value: Any) -> str:
+    """A name for content: sha256 over its canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()

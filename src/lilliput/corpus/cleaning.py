@@ -8,8 +8,11 @@ from typing import Any
 from pydantic import Field
 
 from lilliput.config.settings import Fatal, Safe, settings
+from lilliput.corpus.contamination import Contamination
 from lilliput.corpus.document import Document, Dropped, size
+from lilliput.corpus.duplicates import Duplicates, expand_duplicates
 from lilliput.corpus.filters import Rule, expand_rules
+from lilliput.corpus.perplexity import Perplexity
 
 EXAMPLES, SHOWN = 3, 200
 """Examples of each reason, and characters of each."""
@@ -21,15 +24,22 @@ class Cleaning:
 
     rules: Fatal[tuple[Rule, ...]] = ()
     """Rules for each document, in order: `encoding`, or with options `{kind: short, min_words: 50}`."""
+    duplicates: Duplicates | None = None
+    """What stands in the corpus before; `true` leaves out documents that are equal, or `{near: true, lines: true}`."""
+    contamination: Contamination | None = None
+    """Texts of evaluations, such as `{against: [wikitext-2]}`."""
+    perplexity: Perplexity | None = None
+    """Documents far from a text that is known to be good, such as `{reference: tinystories, keep: 0.9}`."""
     workers: Safe[int] = Field(default=0, ge=0)
     """Processes that clean files side by side; 0 = as many as help. They change no document and no order."""
 
 
 def expand_cleaning(value: Any) -> Any:
-    """The tree of a `cleaning` section as a recipe may write it: rules as words."""
-    if not isinstance(value, dict) or "rules" not in value:
+    """The tree of a `cleaning` section as a recipe may write it: rules as words, `duplicates: true`."""
+    if not isinstance(value, dict):
         return value
-    return {**value, "rules": expand_rules(value["rules"])}
+    shorter = {"rules": expand_rules, "duplicates": expand_duplicates}
+    return {**value, **{key: expand(value[key]) for key, expand in shorter.items() if key in value}}
 
 
 @dataclass

@@ -1,22 +1,20 @@
 """The local engine: pieces of sources are cleaned in processes, each result committed as a whole."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lilliput.corpus import store
 from lilliput.corpus.cleaning import Funnel, cleaned
-from lilliput.corpus.document import Document, Part, size
+from lilliput.corpus.document import Document, Part
 from lilliput.corpus.filters import Rule
 from lilliput.corpus.processes import cores, share
 from lilliput.corpus.reading import Reader, Reading
-from lilliput.corpus.sources.entry import Entry, limited
-from lilliput.runs import stop
+from lilliput.corpus.sources.entry import Entry, limit
 from lilliput.runs.commit import commit_folder
 
 SMALL = 4 << 20
 """Bytes that are cleaned sooner than a process starts."""
-BEYOND = "beyond the limit"
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,22 @@ class Job:
     folder: Path
 
     def run(self) -> None:
+        """Clean the piece, unless it is done already; whatever ends this, the folder is whole or absent."""
+        if not self.folder.exists():
+            commit_folder(self.folder, self._write)
+
+    def _write(self, draft: Path) -> None:
+        funnel = Funnel()
+        store.write(draft, self._documents(funnel), funnel)
+
+    def _documents(self, funnel: Funnel) -> Iterator[Document]:
+        reader = Reader(self.reading)
+        documents = self.source.piece(self.piece, reader, self.part)
+        yield from limit(cleaned(documents, self.rules, funnel), self.source, funnel)
+        funnel.unread(reader.dropped)
+
+
+def run(self) -> None:
         """Clean the piece, unless it is done already; whatever ends this, the folder is whole or absent."""
         if not self.folder.exists():
             commit_folder(self.folder, self._write)

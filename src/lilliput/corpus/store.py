@@ -31,7 +31,7 @@ def write(draft: Path, documents: Iterable[Document], funnel: Funnel) -> None:
 
 def _rows(documents: Iterable[Document], kept: Counter[str]) -> Iterator[bytes]:
     for document in documents:
-        row = (document.key, document.text, document.part, document.source)
+        row = (document.key, document.text, document.part, document.source, document.group)
         kept["documents"] += 1
         yield (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
 
@@ -49,11 +49,11 @@ def read(folder: Path) -> Iterator[Document]:
     expected, found = _record(folder)["documents"], 0
     for line in _lines(folder):
         try:
-            key, text, part, source = json.loads(line)
+            key, text, part, source, group = json.loads(line)
         except ValueError as error:
             raise _damaged(folder, str(error)) from None
         found += 1
-        yield Document(text, source, key, part)
+        yield Document(text, source, key, part, group)
     if found != expected:
         raise _damaged(folder, f"{found} documents are not {expected}")
 

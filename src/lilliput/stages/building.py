@@ -6,15 +6,12 @@ from typing import Any
 
 from lilliput.config import load as config
 from lilliput.config.settings import settings
-from lilliput.corpus.cleaned import Cleaned, after_cleaning, total
-from lilliput.corpus.cleaning import Funnel, cleaned
+from lilliput.corpus.cleaning import Funnel
 from lilliput.corpus.document import Part
-from lilliput.corpus.engine import limit
 from lilliput.corpus.mixing import weights, within
 from lilliput.corpus.named import is_path
-from lilliput.corpus.reading import Reader
 from lilliput.corpus.sources.entry import Entry
-from lilliput.stages.prepare import Data, DataConfig, ValidationConfig, prepare
+from lilliput.stages.prepare import Data, DataConfig, ValidationConfig, cleaned_sources, prepare
 from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer
 from lilliput.tokens import BytesConfig, TokenizerConfig
@@ -73,7 +70,7 @@ def build(prepared: Preparation) -> Built:
     """Write the shards of a corpus, as training would; what is there already is opened."""
     data = prepared.data
     shards = prepare(data, prepared.validation, open_tokenizer(prepared.tokenizer, data))
-    clean = [after_cleaning(source, data.cleaning) for source in data.sources]
+    clean = cleaned_sources(data)
     shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
     return Built(
         [source.label for source in data.sources],
@@ -85,28 +82,9 @@ def build(prepared: Preparation) -> Built:
 
 
 def funnel(source: Entry, data: DataConfig) -> Funnel:
-    """What became of all documents of a source; one that no rule touches is read for it."""
+    """What became of all documents of a source; one that nothing cleans is read for it."""
     found = Funnel()
-    for part in _parts(source, data):
-        found.add(_cleaned(source, data, part) if isinstance(source, Cleaned) else _plain(source, data, part))
-    return found
-
-
-def _parts(source: Entry, data: DataConfig) -> tuple[Part | None, ...]:
-    return source.parts if source.parts and data.split.kind in ("auto", "official") else (None,)
-
-
-def _cleaned(source: Cleaned, data: DataConfig, part: Part | None) -> Funnel:
-    found = total(source.folders(data, part))
-    if source.max_samples is not None or source.max_bytes is not None:
-        for _ in limit(source.documents(Reader(data), part), source, found):
-            pass
-    return found
-
-
-def _plain(source: Entry, data: DataConfig, part: Part | None) -> Funnel:
-    found, reader = Funnel(), Reader(data)
-    for _ in limit(cleaned(source.documents(reader, part), (), found), source, found):
-        pass
-    found.unread(reader.dropped)
+    parts: tuple[Part | None, ...] = source.parts if data.split.kind in ("auto", "official") else ()
+    for part in parts or (None,):
+        found.add(source.funnel(data, part))
     return found

@@ -13,7 +13,6 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
 from lilliput.config.settings import Fatal, Safe, settings
 from lilliput.corpus.catalog import read, read_whole
-from lilliput.corpus.cleaned import after_cleaning
 from lilliput.corpus.cleaning import Cleaning
 from lilliput.corpus.document import Part
 from lilliput.corpus.mixing import Mixing, refuse
@@ -21,6 +20,7 @@ from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
 from lilliput.corpus.split import SplitConfig
+from lilliput.corpus.together import after_rules, clean_sources
 from lilliput.runs import durable, stop
 from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard

@@ -8,14 +8,19 @@ from typing import Annotated, TypeVar
 from pydantic import Field
 
 from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.cleaning import Funnel, cleaned
 from lilliput.corpus.document import Document, Part, size
 from lilliput.corpus.filters import Rule
-from lilliput.corpus.reading import Reader
+from lilliput.corpus.reading import Reader, Reading
+from lilliput.runs import stop
 
 LATER = ("max_files",)
 """Options that are newer than stored fingerprints, which stay what they were where these are not used."""
 
 File = TypeVar("File")
+
+
+BEYOND = "beyond the limit"
 
 
 @settings
@@ -72,6 +77,14 @@ class Entry:
         """sha256 over all that decides which documents the source (or one official part) gives: content, options."""
         raise NotImplementedError
 
+    def funnel(self, reading: Reading, part: Part | None = None) -> Funnel:
+        """What becomes of the documents within the limits: of a source that nothing cleans, all are kept."""
+        found, reader = Funnel(), Reader(reading)
+        for _ in limit(cleaned(self.documents(reader, part), (), found), self, found):
+            pass
+        found.unread(reader.dropped)
+        return found
+
     def provenance(self) -> str:
         """Where the text comes from, in words, for output and manifests; samples are called samples."""
         return self.label
@@ -92,6 +105,21 @@ def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
                 return
             left -= length
         yield document
+
+
+def limit(documents: Iterable[Document], entry: Entry, funnel: Funnel) -> Iterator[Document]:
+    """The documents within the limits; `funnel`, which counted all of them as kept, then says what was beyond.
+
+    Limits of the pieces and then of the whole are the limits of the whole: no piece gives less than it could need.
+    """
+    kept, kept_bytes = 0, 0
+    for document in limited(documents, entry):
+        stop.yield_point()
+        kept, kept_bytes = kept + 1, kept_bytes + size(document.text)
+        yield document
+    if beyond := funnel.kept - kept:
+        funnel.dropped[BEYOND] += beyond
+    funnel.kept, funnel.kept_bytes = kept, kept_bytes
 
 
 def first(files: Sequence[File], entry: Entry) -> Sequence[File]:
