@@ -10,7 +10,7 @@ from lilliput.corpus.cleaned import Cleaned, total
 from lilliput.corpus.cleaning import Funnel, cleaned
 from lilliput.corpus.filters.length import ShortRule
 from lilliput.corpus.reading import Reader, Reading
-from lilliput.corpus.sources.entry import limited
+from lilliput.corpus.sources.entry import BEYOND, limited
 from lilliput.corpus.sources.text import TextSource
 from lilliput.runs.home import clean
 
@@ -91,7 +91,7 @@ def test_nothing_is_lost_from_the_count(folder):
     for limits in ({}, {"max_samples": 2}):
         funnel = total(source(folder, **limits).folders(Reading(), None))
         assert funnel.documents == funnel.kept + funnel.dropped.total()
-    assert funnel.dropped[engine.BEYOND] == 1
+    assert funnel.dropped[BEYOND] == 1
 
 
 @pytest.mark.parametrize("workers", [1, 3])

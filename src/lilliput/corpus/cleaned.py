@@ -17,7 +17,7 @@ from lilliput.corpus.filters import Rule
 from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
-from lilliput.corpus.sources.entry import Entry
+from lilliput.corpus.sources.entry import BEYOND, Entry, limit
 from lilliput.corpus.versions import code
 from lilliput.runs import durable
 from lilliput.runs.home import clean
@@ -43,6 +43,10 @@ class Cleaned(Entry):
     @property
     def label(self) -> str:
         return self.source.label
+
+    @property
+    def is_stored(self) -> bool:
+        return True
 
     def provenance(self) -> str:
         return f"{self.source.provenance()}, cleaned by {', '.join(rule.kind for rule in self.rules or ())}"

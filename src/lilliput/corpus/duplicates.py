@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,8 @@ class Duplicates:
     """Leave out documents whose text is equal to an earlier one's, but for white space (and composed forms, NFC)."""
     lines: Lines | None = None
     near: Near | None = None
+    scope: Fatal[Literal["corpus", "source"]] = "corpus"
+    """Where a document is compared: with all sources of the recipe, or with its own source alone."""
 
 
 def expand_duplicates(value: Any) -> Any:

@@ -44,37 +44,6 @@ class Job:
         funnel.unread(reader.dropped)
 
 
-def run(self) -> None:
-        """Clean the piece, unless it is done already; whatever ends this, the folder is whole or absent."""
-        if not self.folder.exists():
-            commit_folder(self.folder, self._write)
-
-    def _write(self, draft: Path) -> None:
-        funnel = Funnel()
-        store.write(draft, self._documents(funnel), funnel)
-
-    def _documents(self, funnel: Funnel) -> Iterator[Document]:
-        reader = Reader(self.reading)
-        documents = self.source.piece(self.piece, reader, self.part)
-        yield from limit(cleaned(documents, self.rules, funnel), self.source, funnel)
-        funnel.unread(reader.dropped)
-
-
-def limit(documents: Iterable[Document], source: Entry, funnel: Funnel) -> Iterator[Document]:
-    """The documents within the source's limits; `funnel`, which counted all of them, then says what was beyond.
-
-    Limits of the pieces and then of the whole are the limits of the whole: no piece gives less than it could need.
-    """
-    kept, kept_bytes = 0, 0
-    for document in limited(documents, source):
-        stop.yield_point()
-        kept, kept_bytes = kept + 1, kept_bytes + size(document.text)
-        yield document
-    if beyond := funnel.kept - kept:
-        funnel.dropped[BEYOND] += beyond
-    funnel.kept, funnel.kept_bytes = kept, kept_bytes
-
-
 def run(jobs: Sequence[Job], workers: int = 0) -> int:
     """Do the jobs that are not done yet, in `workers` processes (0 = as many as help), and say how many there were.
 

@@ -85,7 +85,8 @@ class Together:
             if self._key_now() != self.key:
                 durable.remove_tree(root)
                 names = ", ".join(dict.fromkeys(stream.source.label for stream in self.streams))
-                raise LilliputError(f"{names} changed while it was read", "start again when it is at rest", Exit.CONTENT)
+                cause = f"{names} changed while it was read"
+                raise LilliputError(cause, "start again when it is at rest", Exit.CONTENT)
         number = next(i for i, one in enumerate(self.streams) if one.source is source and one.part == part)
         return root / f"{number:05}"
 
@@ -250,13 +251,18 @@ class Left(Entry):
     def label(self) -> str:
         return self.source.label
 
+    @property
+    def is_stored(self) -> bool:
+        return True
+
     def provenance(self) -> str:
         steps = [name for name in STEPS if getattr(self.together.cleaning, name) is not None]
         return f"{self.source.provenance()}, looked through for {', '.join(steps)}"
 
     def fingerprint(self, part: Part | None = None) -> str:
-        numbers = [i for i, one in enumerate(self.together.streams) if one.source is self.source and one.part == part]
-        return sha256_of([self.together.key, numbers])
+        numbers = [i for i, one in enumerate(self.together.streams) if one.source is self.source]
+        own = [i for i in numbers if self.together.streams[i].part == part]
+        return sha256_of([self.together.key, own or numbers])
 
     def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         folder = self.together.folder(self.source, part)
@@ -274,8 +280,10 @@ def clean_sources(
     ruled = [after_rules(source, cleaning) for source in sources]
     if not is_wanted(cleaning):
         return ruled
-    together = Together(ruled, cleaning, reading, split.kind in ("auto", "official"), scorer=scorer)
-    return [Left(source, together) for source in ruled]
+    by_parts, scope = split.kind in ("auto", "official"), cleaning.duplicates.scope if cleaning.duplicates else "corpus"
+    groups = [ruled] if scope == "corpus" else [[source] for source in ruled]
+    together = [Together(group, cleaning, reading, by_parts, scorer=scorer) for group in groups]
+    return [Left(source, one) for group, one in zip(groups, together, strict=True) for source in group]
 
 
 def after_rules(source: Source, cleaning: Cleaning) -> Entry:

@@ -11,7 +11,7 @@ from lilliput.corpus.document import Part
 from lilliput.corpus.mixing import weights, within
 from lilliput.corpus.named import is_path
 from lilliput.corpus.sources.entry import Entry
-from lilliput.stages.prepare import Data, DataConfig, ValidationConfig, cleaned_sources, prepare
+from lilliput.stages.prepare import Clean, Data, DataConfig, ValidationConfig, prepare
 from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer
 from lilliput.tokens import BytesConfig, TokenizerConfig
@@ -70,7 +70,7 @@ def build(prepared: Preparation) -> Built:
     """Write the shards of a corpus, as training would; what is there already is opened."""
     data = prepared.data
     shards = prepare(data, prepared.validation, open_tokenizer(prepared.tokenizer, data))
-    clean = cleaned_sources(data)
+    clean = Clean(data).all
     shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
     return Built(
         [source.label for source in data.sources],

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.nearest import did_you_mean
 from lilliput.corpus.catalog import part_of
-from lilliput.corpus.cleaned import after_cleaning
 from lilliput.corpus.document import Part, size
 from lilliput.corpus.listing import source_of
 from lilliput.corpus.named import NAMED, is_path
@@ -111,12 +110,12 @@ def _is_recipe(word: str) -> bool:
 
 
 def _recipe(word: str, overrides: Sequence[str]) -> Looked:
+    from lilliput.stages.prepare import Clean
     from lilliput.stages.recipe import read_recipe
 
     recipe = read_recipe(word, overrides)
     data = recipe.data
-    sources = tuple(after_cleaning(source, data.cleaning) for source in data.sources)
-    return Looked(word, sources, data.split, data, recipe)
+    return Looked(word, tuple(Clean(data).all), data.split, data, recipe)
 
 
 def _without(overrides: Sequence[str], word: str) -> None:

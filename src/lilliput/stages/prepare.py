@@ -89,29 +89,47 @@ class Data:
         return [str(shard.folder.name) for shard in (*self.train, *self.validation.values()) if shard.folder]
 
 
+class Clean:
+    """The sources of a recipe after cleaning, which is done once for all that asks for them."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self.config = config
+        self.all = clean_sources(config.sources, config.cleaning, config, config.split)
+
+    def of(self, sources: Sequence[Source]) -> list[Entry]:
+        """These sources: what all of them together leave of one that is trained on, else what its rules leave."""
+        return [self._of(source) for source in sources]
+
+    def _of(self, source: Source) -> Entry:
+        known = list(zip(self.config.sources, self.all, strict=True))
+        same = [left for own, left in known if own is source] or [left for own, left in known if own == source]
+        return same[0] if same else after_rules(source, self.config.cleaning)
+
+
 def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokenizer) -> Data:
     """Write the shards that are not there yet; open all."""
-    train = [shard([source], config, "train", tokenizer) for source in config.sources]
+    clean = Clean(config)
+    train = [shard([source], config, "train", tokenizer, clean) for source in config.sources]
     if validation.sources:
-        held_out = {source.label: _validation_set(source, config, tokenizer) for source in validation.sources}
+        held_out = {source.label: _validation_set(source, config, tokenizer, clean) for source in validation.sources}
     elif config.split.validation > 0:
-        held_out = {"validation": shard(config.sources, config, "validation", tokenizer)}
+        held_out = {"validation": shard(config.sources, config, "validation", tokenizer, clean)}
     else:
         held_out = {}
     return Data(train, held_out)
 
 
-def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer) -> Shard:
+def _validation_set(source: Source, config: DataConfig, tokenizer: Tokenizer, clean: Clean) -> Shard:
     """A text of its own, whole; of one that is trained on, the part that is kept out of training."""
     own = next((own for own in config.sources if _text(own) == _text(source)), None)
     if own is None:
-        return shard([source], config, None, tokenizer)
+        return shard([source], config, None, tokenizer, clean)
     has_parts = source.parts and config.split.kind in ("auto", "official")
     limits = [(getattr(source, name, None), getattr(own, name, None)) for name in LIMITS]
     if not has_parts and any(limit not in (None, other) for limit, other in limits):
         cause = f"{source.label} is trained on within other limits than it is validated on"
         raise LilliputError(cause, "give it the same under `validation.sources` and `data.sources`", Exit.RECIPE)
-    found = shard([source if has_parts else own], config, "validation", tokenizer)
+    found = shard([source if has_parts else own], config, "validation", tokenizer, clean)
     if not found.num_documents:
         cause = f"all of {source.label} is trained on: none of it is kept for validation"
         raise LilliputError(cause, "set `data.split.validation` above 0", Exit.RECIPE)
@@ -125,52 +143,60 @@ def _text(source: Source) -> dict[str, Any]:
 
 
 def texts(
-    sources: Sequence[Source], config: DataConfig, part: Part | None, dropped: Counter[str] | None = None
+    sources: Sequence[Source],
+    config: DataConfig,
+    part: Part | None,
+    dropped: Counter[str] | None = None,
+    clean: Clean | None = None,
 ) -> Iterator[tuple[int, str]]:
     """Pairs (source number, text) of a part, or of sources that serve whole as a validation set; streaming.
 
     `dropped` counts, by reason, the documents that were left out.
     """
-    clean = [after_cleaning(source, config.cleaning) for source in sources]
-    documents = read_whole(clean, config, dropped) if part is None else read(clean, config.split, config, part, dropped)
+    left = (clean or Clean(config)).of(sources)
+    documents = read_whole(left, config, dropped) if part is None else read(left, config.split, config, part, dropped)
     for number, document in documents:
         stop.yield_point()
         yield number, document.text
 
 
-def shard(sources: Sequence[Source], config: DataConfig, part: Part | None, tokenizer: Tokenizer) -> Shard:
+def shard(
+    sources: Sequence[Source], config: DataConfig, part: Part | None, tokenizer: Tokenizer, clean: Clean | None = None
+) -> Shard:
     """The shard of a part of some sources; written when its content is met for the first time."""
+    clean = clean or Clean(config)
+    left = clean.of(sources)
+    fingerprints = [source.fingerprint(_asked(source, config, part)) for source in left]
     provenance = {
         "format": FORMAT,
         "part": part,
         "tokenizer": tokenizer.fingerprint,
         "split": dump(config.split) if part else None,
         "reading": {f.name: getattr(config, f.name) for f in fields(Reading)},
-        "sources": _fingerprints(sources, config, part),
+        "sources": fingerprints,
     }
     folder = shards() / key(provenance)
     if folder.exists():
         return Shard.open(folder)
     dropped = Counter[str]()
     limit = sources[0].max_tokens if part == "train" else None
-    named = {
-        **provenance,
-        "text": [after_cleaning(source, config.cleaning).provenance() for source in sources],
-        "dropped": dropped,
-    }
-    documents = texts(sources, config, part, dropped)
+    named = {**provenance, "text": [source.provenance() for source in left], "dropped": dropped}
+    documents = texts(sources, config, part, dropped, clean)
     written = write_shard(folder, documents, tokenizer, max_tokens=limit, provenance=named)
-    if _fingerprints(sources, config, part) != provenance["sources"]:
-        durable.remove_tree(folder)
-        names = ", ".join(source.label for source in sources)
-        raise LilliputError(f"{names} changed while it was read", "start again when it is at rest", Exit.CONTENT)
+    for source, before in zip(left, fingerprints, strict=True):
+        if not source.is_stored and source.fingerprint(_asked(source, config, part)) != before:
+            durable.remove_tree(folder)
+            cause = f"{source.label} changed while it was read"
+            raise LilliputError(cause, "start again when it is at rest", Exit.CONTENT)
     return written
 
 
-def _fingerprints(sources: Sequence[Source], config: DataConfig, part: Part | None) -> list[str]:
-    """Hashes of the content that a part is made of; a validation set is not asked for its training part."""
-    clean = [after_cleaning(source, config.cleaning) for source in sources]
-    return [s.fingerprint("validation" if part is None and "validation" in s.parts else part) for s in clean]
+def _asked(source: Entry, config: DataConfig, part: Part | None) -> Part | None:
+    """Which documents decide a shard; a validation set is not asked for its training part."""
+    if part is None:
+        return "validation" if "validation" in source.parts else None
+    divides_all = source.is_stored and config.split.kind not in ("auto", "official")
+    return None if divides_all else part
 
 
 def key(value: Any) -> str:

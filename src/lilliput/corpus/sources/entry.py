@@ -56,6 +56,11 @@ class Entry:
         return ()
 
     @property
+    def is_stored(self) -> bool:
+        """Whether the documents lie cleaned in the home folder, where nobody changes them."""
+        return False
+
+    @property
     def label(self) -> str:
         """The source's name in documents, logs and messages."""
         raise NotImplementedError
