@@ -26,7 +26,7 @@ test: setup-dev
 	$(BIN)/python -m pytest -n 2
 
 faults: setup-dev
-	$(BIN)/python -m pytest -n 2 -m slow tests/faults
+	$(BIN)/python -m pytest -n 2 -m "not gpu and not browser and not network" --promises tests/faults
 
 bench: setup-dev
 	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done

@@ -12,6 +12,8 @@ from hypothesis import settings
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["HF_HUB_OFFLINE"] = "1"
 
+pytest_plugins = ["tests.promises"]
+
 settings.register_profile("lilliput", deadline=None)
 settings.load_profile("lilliput")
 
