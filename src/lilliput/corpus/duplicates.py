@@ -12,7 +12,7 @@ from pydantic import Field
 
 from lilliput.config.settings import Fatal, settings
 from lilliput.corpus.document import Document, Dropped
-from lilliput.corpus.near import Map, Near, clusters
+from lilliput.corpus.near import Clusters, Map, Near, clusters
 from lilliput.corpus.split import text_hash
 from lilliput.corpus.spool import spool
 from lilliput.corpus.words import Counts, Hashes
@@ -58,15 +58,12 @@ def expand_duplicates(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Found:
-    """What of a corpus is a duplicate, by the order of its documents: 17 bytes of each stay in memory.
-
-    In `scratch` lie 8 bytes of each long line and of each word, while they are looked for.
-    """
+    """What of a corpus is a duplicate, by the order of its documents: 17 bytes of each stay in memory."""
 
     is_exact: NDArray[np.bool_]
     """(documents,) whether an equal text came before."""
-    places: Counts
-    """(documents,) where the first document of each one's cluster stands; its own place where it is near no other."""
+    near: Clusters
+    """Near-duplicates; without them, each document is a cluster of its own."""
     repeated: "Repeated | None"
     keep_near: bool
 
@@ -75,23 +72,24 @@ class Found:
 
         Those of a cluster share a `group`, the hash of its first text.
         """
-        leads = np.zeros(len(self.places), dtype=bool)
-        leads[self.places[self.places != np.arange(len(self.places))]] = True
+        own, firsts = np.arange(len(self.is_exact)), self.near.firsts
+        leads = np.zeros(len(own), dtype=bool)
+        leads[firsts[firsts != own]] = True
         groups: dict[int, int] = {}
         for number, document in enumerate(documents):
-            text, place = self.text(number, document.text), int(self.places[number])
+            text = self.text(number, document.text)
             if leads[number]:
                 groups[number] = text_hash(text)
-            if self.is_exact[number]:
-                yield document, Dropped(EXACT)
-            elif not text or text.isspace():
-                yield document, Dropped(LINES)
-            elif place != number and not self.keep_near:
-                yield document, Dropped(NEAR)
-            else:
-                edited = text is not document.text
-                group = groups.get(place)
-                yield document, replace(document, text=text, group=group) if edited or group is not None else document
+            yield document, self._result(number, document, text, groups.get(int(firsts[number])))
+
+    def _result(self, number: int, document: Document, text: str, group: int | None) -> Document | Dropped:
+        if self.is_exact[number]:
+            return Dropped(EXACT)
+        if not text or text.isspace():
+            return Dropped(LINES)
+        if self.near.twins[number] != number and not self.keep_near:
+            return Dropped(NEAR)
+        return document if text is document.text and group is None else replace(document, text=text, group=group)
 
     def text(self, number: int, text: str) -> str:
         """A document's text without its repeated lines."""
@@ -99,30 +97,24 @@ class Found:
 
 
 def find(texts: Texts, config: Duplicates, scratch: Path | None = None, each: Map = map) -> Found:
-    """Look through a corpus, once for equal documents and lines, once for near ones.
+    """Look through a corpus for equal documents, then lines, then near ones, each in a pass of what is left.
 
-    The result depends on the texts and their order alone, however `each` shares out the work.
+    The result depends on the texts and their order alone, however `each` shares out the work. In `scratch` lie 8 bytes
+    of each long line, and what `clusters` says, while they are looked for.
     """
-    needs_near_alone = config.near and not (config.exact or config.lines)
-    firsts = None if needs_near_alone else _first_equal(texts(), config.exact)
-    is_exact = np.zeros(0, dtype=bool) if firsts is None else firsts != np.arange(len(firsts))
+    firsts = _first_equal(texts(), config.exact)
+    own = np.arange(len(firsts))
+    is_exact = firsts != own
     repeated = _repeated(texts(), config.lines, is_exact, scratch) if config.lines else None
-    if not config.near:
-        return Found(is_exact, np.arange(len(is_exact)), repeated, False)
-    partial = Found(is_exact, np.arange(0), repeated, False)
-
-    def left() -> Iterator[str]:
-        for number, text in enumerate(texts()):
-            if firsts is None or not is_exact[number]:
-                yield partial.text(number, text)
-
-    near = clusters(left(), config.near, scratch, each)
-    if firsts is None:
-        return Found(np.zeros(len(near), dtype=bool), near, None, config.near.keep)
-    own = np.flatnonzero(~is_exact)
-    places = np.arange(len(firsts))
-    places[own] = own[near]
-    return Found(is_exact, places[firsts], repeated, config.near.keep)
+    found = Found(is_exact, Clusters(own, own), repeated, config.near is not None and config.near.keep)
+    if config.near is None:
+        return found
+    left = (found.text(number, text) for number, text in enumerate(texts()) if not is_exact[number])
+    near = clusters(left, config.near, scratch, each)
+    kept = np.flatnonzero(~is_exact)
+    all_firsts, twins = own.copy(), own.copy()
+    all_firsts[kept], twins[kept] = kept[near.firsts], kept[near.twins]
+    return replace(found, near=Clusters(all_firsts[firsts], twins))
 
 
 def normal(text: str) -> str:

@@ -26,6 +26,10 @@ SURE = 0.99
 """Chance, by the theory of MinHash, that a pair as similar as the threshold is proposed."""
 NEIGHBOURS = 16
 """Documents that each one of a band's bucket is compared with, at most: the cost stays linear in any corpus."""
+STAYING = 64
+"""Texts of one cluster that stay which each other text of it is compared with, at most."""
+REMEMBERED = 1 << 20
+"""Pairs whose answer is remembered (about 110 bytes each); beyond, some are looked at again."""
 SEED = 42
 
 
@@ -83,11 +87,23 @@ def _rensa() -> Any:
     return rensa
 
 
-def clusters(texts: Iterable[str], near: Near, scratch: Path | None = None, each: Map = map) -> Indices:
-    """(documents,) for each text the place of the first one of its cluster; its own where it is near no other.
+@dataclass(frozen=True)
+class Clusters:
+    """Which texts are near-duplicates, by their places in the corpus."""
 
-    A cluster is all that hangs together by pairs of at least `near.threshold`. One pass; in memory stay about 60 bytes
-    of a document, and in `scratch` 8 bytes for each of its words and each band.
+    firsts: Indices
+    """(documents,) the first text of each one's cluster, which is all that hangs together by near pairs."""
+    twins: Indices
+    """(documents,) an earlier text that stays and that this one is near to; its own place where there is none.
+
+    In a chain of small changes the last may be far from the first: such a text stays, in the same cluster.
+    """
+
+
+def clusters(texts: Iterable[str], near: Near, scratch: Path | None = None, each: Map = map) -> Clusters:
+    """The near-duplicates among some texts, in one pass.
+
+    In memory stay about 70 bytes of a document, in `scratch` 8 bytes for each of its words and each band.
     """
     number, _ = bands(near)
     with ExitStack() as open_files:
@@ -99,12 +115,12 @@ def clusters(texts: Iterable[str], near: Near, scratch: Path | None = None, each
             for column, values in zip(columns, found.bands.T, strict=True):
                 column.add(values)
         sizes = np.concatenate([np.empty(0, dtype=np.int64), *counts])
-        corpus = _Runs(runs.row(), np.concatenate(([0], np.cumsum(sizes))))
-        places, far = np.arange(len(sizes)), np.empty(0, dtype=np.int64)
+        judge = _Judge(_Runs(runs.row(), np.concatenate(([0], np.cumsum(sizes)))), near.threshold)
+        firsts = np.arange(len(sizes))
         for column in columns:
-            for first, second in _proposed(column.row(), sizes > 0):
-                places, far = _judged(first, second, places, far, corpus, near.threshold)
-        return places
+            for one, other in _proposed(column.row(), sizes > 0):
+                firsts = judge.joined(firsts, one, other)
+        return Clusters(firsts, judge.twins(firsts))
 
 
 def _proposed(values: Hashes, has_runs: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
@@ -119,22 +135,41 @@ def _proposed(values: Hashes, has_runs: NDArray[np.bool_]) -> Iterator[tuple[Ind
         yield order[equal], order[equal + distance]
 
 
-def _judged(
-    first: Indices, second: Indices, places: Indices, far: Indices, corpus: "_Runs", threshold: float
-) -> tuple[Indices, Indices]:
-    """Clusters and known far pairs after these pairs have been looked at, but those whose answer is known."""
-    is_open = places[first] != places[second]
-    first, second = first[is_open], second[is_open]
-    pairs = first * len(places) + second
-    if len(far) and len(pairs):
-        is_new = far[np.minimum(np.searchsorted(far, pairs), len(far) - 1)] != pairs
-        first, second, pairs = first[is_new], second[is_new], pairs[is_new]
-    if not len(pairs):
-        return places, far
-    is_near = np.array(
-        [corpus.similarity(a, b, threshold) >= threshold for a, b in zip(first.tolist(), second.tolist(), strict=True)]
-    )
-    return _joined(places, first[is_near], second[is_near]), np.union1d(far, pairs[~is_near])
+class _Judge:
+    """Says which pairs are near, and remembers it."""
+
+    def __init__(self, corpus: "_Runs", threshold: float) -> None:
+        self.corpus, self.threshold = corpus, threshold
+        self.known: dict[int, bool] = {}
+
+    def near(self, one: int, other: int) -> bool:
+        pair = min(one, other) << 32 | max(one, other)
+        known = self.known.get(pair)
+        if known is None:
+            known = self.corpus.similarity(one, other, self.threshold) >= self.threshold
+            if len(self.known) == REMEMBERED:
+                self.known.clear()
+            self.known[pair] = known
+        return known
+
+    def joined(self, firsts: Indices, one: Indices, other: Indices) -> Indices:
+        """Clusters after these pairs have been looked at, but those that hang together already."""
+        is_open = firsts[one] != firsts[other]
+        one, other = one[is_open], other[is_open]
+        is_near = np.fromiter(map(self.near, one.tolist(), other.tolist()), dtype=np.bool_, count=len(one))
+        return _joined(firsts, one[is_near], other[is_near])
+
+    def twins(self, firsts: Indices) -> Indices:
+        """The first of the texts that stay (`STAYING` of a cluster, at most) that each text is near to."""
+        twins, staying = np.arange(len(firsts)), dict[int, list[int]]()
+        for place in np.flatnonzero(firsts != twins).tolist():
+            stay = staying.setdefault(int(firsts[place]), [int(firsts[place])])
+            twin = next((one for one in stay[:STAYING] if self.near(one, place)), None)
+            if twin is None:
+                stay.append(place)
+            else:
+                twins[place] = twin
+        return twins
 
 
 def _joined(places: Indices, first: Indices, second: Indices) -> Indices:
@@ -154,7 +189,7 @@ class _Runs:
 
     def __init__(self, runs: Hashes, starts: Indices) -> None:
         self.runs, self.starts = runs, starts
-        self.of = lru_cache(maxsize=4 * NEIGHBOURS)(self._of)
+        self.of = lru_cache(maxsize=2 * STAYING)(self._of)
 
     def _of(self, place: int) -> Hashes:
         runs = np.sort(self.runs[self.starts[place] : self.starts[place + 1]])
