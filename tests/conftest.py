@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from tests.loopback_hub import LoopbackHub
 
 # Before torch is imported anywhere: workers share the cores, and kill tests fork.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -46,3 +47,28 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path_factory.getbasetemp() / "home"))
     for name in ("LILLIPUT_RUNS", "LILLIPUT_DATA", "LILLIPUT_DEBUG", "LILLIPUT_FAULT"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def loopback_hub(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoopbackHub]:
+    """An empty hub on loopback that `datasets` and `huggingface_hub` take for the real one, in this process too."""
+    import datasets
+    import huggingface_hub
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    home = tmp_path_factory.mktemp("hf")
+    monkeypatch.setenv("HF_HOME", str(home))
+    with LoopbackHub() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        # What the two libraries read from the environment when they were imported.
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", hub.url)
+        template = f"{hub.url}/{{repo_id}}/resolve/{{revision}}/{{filename}}"
+        monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(home / "hub"))
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(datasets.config, "HF_ENDPOINT", hub.url)
+        monkeypatch.setattr(datasets.config, "HF_MODULES_CACHE", str(home / "modules"))
+        monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(home / "datasets"))
+        yield hub
+        huggingface_hub.close_session()

@@ -9,13 +9,16 @@ from typing import Any
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import load
 from lilliput.config.settings import settings
+from lilliput.corpus import raw
 from lilliput.corpus.downloads import locate, present
 from lilliput.corpus.files import GLOB, find
-from lilliput.corpus.named import NAMED, expand, is_path, kind_of
+from lilliput.corpus.hosted import HOSTED
+from lilliput.corpus.named import NAMED, ON_THE_HUB, expand, is_path, kind_of
 from lilliput.corpus.published import PUBLISHED
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.registry import register, registered
 from lilliput.corpus.sources import Source
+from lilliput.corpus.sources.hub import HubSource
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ class _Given:
 
 def listing() -> list[Listed]:
     """Built-in corpora in their order, then one's own by name."""
-    built_in = [_published(name) if name in PUBLISHED else _generated(name) for name in NAMED]
+    made = {**dict.fromkeys(PUBLISHED, _published), **dict.fromkeys(HOSTED, _hosted)}
+    built_in = [made.get(name, _generated)(name) for name in NAMED]
     own = [_own(name, tree) for name, tree in sorted(registered().items())]
     return built_in + own
 
@@ -50,6 +54,18 @@ def _published(name: str) -> Listed:
     if any(place.is_sample for place in found):
         here = "sample"
     return Listed(name, published.about, published.license, published.size, published.origin, here)
+
+
+def _hosted(name: str) -> Listed:
+    hosted, source = HOSTED[name], HubSource(name=name)
+    kept = [raw.present(source.wanted(part)) for part in source.splits()]
+    if source.is_given:
+        here = "sample"
+    elif not any(kept):
+        here = "no"
+    else:
+        here = "yes" if all(each and each.is_whole for each in kept) else "sample"
+    return Listed(name, hosted.about, hosted.license, hosted.size, f"hub: {hosted.repository}", here)
 
 
 def _generated(name: str) -> Listed:
@@ -75,6 +91,8 @@ def files_of(name: str) -> list[Path]:
     """The files of a corpus, downloaded if they have to be; none for a generated one."""
     if name in PUBLISHED:
         return [place.path for place in locate(name)]
+    if name in HOSTED or ON_THE_HUB.fullmatch(name):
+        return [place.path for place in HubSource(name=name).places()]
     tree = expand({"name": name})
     return find(str(tree["path"]), f".{tree['kind'].replace('text', 'txt')}") if "path" in tree else []
 

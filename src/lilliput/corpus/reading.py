@@ -32,14 +32,14 @@ class Reading:
 class Reader:
     """Applies a `Reading` to one source and counts what it left out, by reason."""
 
-    def __init__(self, reading: Reading, dropped: Counter[str] | None = None) -> None:
-        self.reading = reading
+    def __init__(self, reading: Reading, dropped: Counter[str] | None = None, *, keeps_blank: bool = False) -> None:
+        self.reading, self.keeps_blank = reading, keeps_blank
         self.dropped: Counter[str] = Counter() if dropped is None else dropped
 
-    def in_utf8(self) -> "Reader":
+    def in_utf8(self, *, keeps_blank: bool = False) -> "Reader":
         """The same reader for files whose encoding is not for a recipe to say; it shares the counts."""
         reading = Reading(invalid_utf8=self.reading.invalid_utf8, malformed=self.reading.malformed)
-        return Reader(reading, self.dropped)
+        return Reader(reading, self.dropped, keeps_blank=keeps_blank)
 
     def text(self, data: bytes, where: str, offset: int, line: int | None = None) -> str | None:
         """The text of one document that starts at byte `offset` of `where`, on `line`; None where it is left out."""
@@ -64,7 +64,7 @@ class Reader:
         return self.unless_blank(text)
 
     def unless_blank(self, text: str) -> str | None:
-        if text and not text.isspace():
+        if self.keeps_blank or (text and not text.isspace()):
             return text
         self.dropped[DROPPED_BLANK] += 1
         return None

@@ -14,7 +14,7 @@ from lilliput.config.nearest import did_you_mean
 from lilliput.corpus.catalog import part_of
 from lilliput.corpus.document import Part, size
 from lilliput.corpus.listing import source_of
-from lilliput.corpus.named import NAMED, is_path
+from lilliput.corpus.named import NAMED, ON_THE_HUB, is_path
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.registry import registered
 from lilliput.corpus.sources.entry import Entry, limited
@@ -104,8 +104,10 @@ def _is_recipe(word: str) -> bool:
 
     if word in names():
         return True
-    known = [*NAMED, *registered(), *names()]
-    cause = f"`{word}` is no corpus and no recipe{did_you_mean(word, known)}"
+    near = did_you_mean(word, [*NAMED, *registered(), *names()])
+    if ON_THE_HUB.fullmatch(word) and not near:
+        return False
+    cause = f"`{word}` is no corpus and no recipe{near}"
     raise LilliputError(cause, "`lilliput corpus list` shows the corpora; for a file write ./NAME", Exit.RECIPE)
 
 

@@ -132,9 +132,14 @@ def first(files: Sequence[File], entry: Entry) -> Sequence[File]:
     return files[: entry.max_files]
 
 
-def hashed(entry: Entry, contents: Iterable[str], unseen: tuple[str, ...] = ("weight", "path")) -> str:
-    """sha256 over an entry's options (but `unseen` ones and its rules) and the hashes of its contents."""
+def hashed(
+    entry: Entry, contents: Iterable[str], unseen: tuple[str, ...] = ("weight", "path"), later: tuple[str, ...] = ()
+) -> str:
+    """sha256 over an entry's options (but `unseen` ones and its rules) and the hashes of its contents.
+
+    `later` options count only where they are used, as those of `LATER`: a new one leaves old hashes as they were.
+    """
     options = [(field.name, getattr(entry, field.name)) for field in fields(entry)]
-    newer = [name for name, value in options if name in LATER and value is None]
+    newer = [name for name, value in options if name in (*LATER, *later) and (value is None or value is False)]
     seen = sorted((name, value) for name, value in options if name not in (*unseen, *newer, "rules"))
     return hashlib.sha256(repr((seen, list(contents))).encode()).hexdigest()

@@ -10,10 +10,11 @@ from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.downloads import Located, available, locate
 from lilliput.corpus.files import digest
+from lilliput.corpus.joining import Joining
 from lilliput.corpus.published import PUBLISHED
 from lilliput.corpus.reading import Reader
 from lilliput.corpus.sources.entry import Entry, hashed
-from lilliput.corpus.sources.jsonl import read_jsonl
+from lilliput.corpus.sources.rowed import read_joined
 from lilliput.corpus.sources.text import read_text
 
 
@@ -45,7 +46,7 @@ class PublishedSource(Entry):
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         found = next(found for found in self._files(part) if str(found.path) == name)
         if ".jsonl" in found.path.suffixes:
-            return read_jsonl(found.path, "text", reader, self.name, found.path.name, found.part)
+            return read_joined(found.path, ("text",), Joining(), reader, self.name, found.path.name, found.part)
         divide = PUBLISHED[self.name].divide
         return read_text(found.path, divide, reader.in_utf8(), self.name, found.path.name, found.part)
 
