@@ -28,3 +28,9 @@ def kit() -> ModuleType:
 def small_run() -> ModuleType:
     """A run without a model, to be killed."""
     return neighbour("small_run")
+
+
+@pytest.fixture(scope="session")
+def corpus() -> ModuleType:
+    """A corpus of a few files, to be killed while it is built."""
+    return neighbour("small_corpus")
