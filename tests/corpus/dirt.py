@@ -6,8 +6,15 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import zstandard
+
+from lilliput.corpus.reading import Reading
+from lilliput.corpus.sources.jsonl import JsonlSource
+from lilliput.corpus.sources.text import TextSource
+
+SKIP = Reading(malformed="skip", invalid_utf8="skip")
 
 INVALID_UTF8 = {
     "continuation": b"\x80",
@@ -17,6 +24,11 @@ INVALID_UTF8 = {
     "too-high": b"\xf5\x80\x80\x80",
     "utf-16": b"\xff\xfeA\x00",
 }
+
+
+def source_of(path: Path) -> JsonlSource | TextSource:
+    """The source that reads a file, by its name."""
+    return (JsonlSource if ".jsonl" in path.name else TextSource)(path=str(path))
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,22 @@
 """Dirty data: each file of the corpus is refused by place and reason, or left out and counted; nothing else happens."""
 
+import gzip
+import json
+import os
 import re
+import subprocess
+import sys
 from multiprocessing import get_context
 
 import pytest
-from tests.corpus.dirt import FILES
+from tests.corpus.dirt import FILES, FINE, GOOD, SKIP, in_zstandard, source_of
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus import compressed, files
 from lilliput.corpus.reading import Reader, Reading
+from lilliput.corpus.sources import text
 from lilliput.corpus.sources.jsonl import JsonlSource
 from lilliput.corpus.sources.text import TextSource
-
-SKIP = Reading(malformed="skip", invalid_utf8="skip")
-
-
-def source_of(path):
-    return (JsonlSource if ".jsonl" in path.name else TextSource)(path=str(path))
 
 
 def read(path):
@@ -96,3 +96,48 @@ def test_a_whole_folder_counts_as_its_files_do(corpus):
         own = [FILES[name] for name in sorted(FILES) if ending in name]
         assert found == [text for dirt in own for text in dirt.kept]
         assert reader.dropped.total() == sum(sum(dirt.dropped.values()) for dirt in own)
+
+
+BAD = {"malformed line": 1}
+LARGE = {
+    "line.txt": (lambda: b"word " * (20 << 20), 0, {"too long": 1}),
+    "run.txt": (lambda: b"a" * (100 << 20), 0, {"too long": 1}),
+    "line.jsonl": (lambda: GOOD + b'{"text": "' + b"word " * (20 << 20) + b'"}\n' + FINE, 2, {"malformed line": 1}),
+    "line.jsonl.gz": (
+        lambda: gzip.compress(GOOD + os.urandom(1 << 20).hex().encode() * 50, 1),
+        1,
+        {"malformed line": 1},
+    ),
+    "line-feeds.txt": (lambda: b"\n" * 10**6 + b"fine", 1, {}),
+    "line-feeds.jsonl": (lambda: b"\n" * 10**6 + FINE, 1, {"blank": 10**6}),
+    "separators.txt": (lambda: b"<|endoftext|>\n" * 10**6 + b"fine", 1, {"blank": 10**6}),
+    "bomb.jsonl.gz": (lambda: gzip.compress(b"\n" * (200 << 20)), 0, {"damaged file": 1}),
+    "bomb.txt.zst": (lambda: in_zstandard(b" " * (200 << 20)), 0, {"damaged file": 1}),
+    "widest-characters.txt": (lambda: b"word " * (text.LONGEST // 5 - 2) + "\U0001f600".encode(), 1, {}),
+}
+"""Files that are only large: what makes them, documents kept, and what is left out."""
+
+MEASURE = """
+import json, re, sys
+from pathlib import Path
+from tests.corpus.dirt import SKIP, source_of
+from lilliput.corpus.reading import Reader
+reader = Reader(SKIP)
+kept = sum(1 for _ in source_of(Path(sys.argv[1])).documents(reader))
+peak = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
+print(json.dumps([kept, reader.dropped, peak >> 10]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+@pytest.mark.parametrize("name", LARGE)
+def test_memory_stays_below_512_mb_whatever_is_read(tmp_path, name):
+    content, kept, dropped = LARGE[name]
+    (tmp_path / name).write_bytes(content())
+    command = [sys.executable, "-c", MEASURE, str(tmp_path / name)]
+    places = os.pathsep.join(sys.path)
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": places}, capture_output=True, timeout=120)
+    (tmp_path / name).unlink()
+    *found, peak = json.loads(done.stdout or done.stderr)
+    assert found == [kept, dropped]
+    assert peak <= 512

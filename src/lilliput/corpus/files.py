@@ -38,8 +38,7 @@ def find(path: str, suffix: str) -> list[Path]:
 
 def _find(path: str, suffix: str) -> list[Path]:
     if any(sign in path for sign in GLOB) and not os.path.lexists(path):
-        names = sorted(Path(name) for name in glob.glob(path, recursive=True))  # noqa: PTH207 (may be absolute)
-        files = [name for name in names if name.is_file()]
+        files = sorted(name for name in set(_matching(path)) if name.is_file())
         if not files:
             raise LilliputError(f"no file matches {shown(path)}", "check the pattern", Exit.MISSING)
         return files
@@ -51,6 +50,19 @@ def _find(path: str, suffix: str) -> list[Path]:
         action = f"name files with a pattern, e.g. {shown(path).rstrip('/')}/**/*.*"
         raise LilliputError(f"the folder {shown(path)} holds no {suffix} file", action, Exit.MISSING)
     return files
+
+
+def _matching(pattern: str) -> Iterator[Path]:
+    """What a pattern names; `**` is this folder and all below, but none behind a link, which could lead in circles."""
+    parts = Path(pattern).parts
+    if "**" not in parts:
+        yield from map(Path, glob.glob(pattern))  # noqa: PTH207 (may be absolute)
+        return
+    at = parts.index("**")
+    for top in glob.glob(str(Path(*parts[:at]))) if at else ["."]:  # noqa: PTH207
+        for where, folders, _ in os.walk(top):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            yield from _matching(str(Path(glob.escape(where), *(parts[at + 1 :] or ("*",)))))
 
 
 def _inside(folder: Path, suffix: str) -> Iterator[Path]:

@@ -13,8 +13,8 @@ from lilliput.corpus.sources.entry import Entry, first, hashed
 
 Divide = Literal["separator", "articles"]
 
-LONGEST = 64 << 20
-"""Bytes of the longest document: one document is held in memory, with up to 4 bytes for each of these."""
+LONGEST = 32 << 20
+"""Bytes of the longest document: it is held in memory, several times for moments, with up to 4 bytes for each."""
 SEPARATOR = re.compile(rb"<\|endoftext\|>(?<![^\n]<\|endoftext\|>)[ \t]{0,1000}\r?\n")
 HEADING = re.compile(rb"(?:\A|\n[ ]?\n)(?= = [^=\n](?:[^\n]{0,1000}[^=\n])? = \n)")
 """WikiText: ` = Title = ` after a blank line opens an article."""
