@@ -30,23 +30,68 @@ def list_(json: Json = False) -> None:
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(help="a name from `lilliput corpus list`")], json: Json = False) -> None:
-    """Download a set, if it is not here, and say where its files lie.
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="names from the list, or OWNER/SET of the hub")],
+    samples: Annotated[int | None, typer.Option(min=1, help="only so many documents of each set of the hub")] = None,
+    subset: Annotated[str | None, typer.Option(help="which subset of a set of the hub")] = None,
+    split: Annotated[str | None, typer.Option(help="which split of it")] = None,
+    text_column: Annotated[str | None, typer.Option(help="the column that holds its text")] = None,
+    json: Json = False,
+) -> None:
+    """Download sets, if they are not here, and say where their files lie; what does not fit is refused first.
 
-    Example: lilliput corpus get shakespeare
+    Example: lilliput corpus get openwebtext wikipedia --samples 20000
     """
-    from lilliput.corpus.listing import files_of, listing
+    from lilliput.corpus.getting import Announced, free_space
+    from lilliput.corpus.getting import get as get_corpora
+    from lilliput.corpus.raw import amount
+    from lilliput.runs import stop
 
-    for entry in listing():
-        if entry.name == name and entry.here == "no" and entry.size:
-            note(f"{name}: about {entry.size:,} bytes of text from {entry.origin}")
-    sizes = {str(path): path.stat().st_size for path in files_of(name)}
+    stop.install()
+    given = {"subset": subset, "split": split, "text_column": text_column}
+    files = []
+    for event in get_corpora(names, samples, {key: value for key, value in given.items() if value is not None}):
+        if not isinstance(event, Announced):
+            files.append(event)
+            if event.is_new:
+                rows = f"{event.rows:,} rows, " if event.rows is not None else ""
+                note(f"{event.name}: {event.path.name}, {rows}{amount(event.size)}")
+        elif event.size != 0:
+            takes = "of unknown size" if event.size is None else f"about {amount(event.size)}"
+            note(f"{event.name}: {takes} from {event.origin}; {amount(free_space())} are free")
+        else:
+            note(f"{event.name} is here")
     if json:
-        say_json([{"path": path, "bytes": size} for path, size in sizes.items()])
-    elif sizes:
-        say_table(["path", "bytes"], sizes.items())
+        say_json([{"name": file.name, "path": str(file.path), "bytes": file.size} for file in files])
+    elif files:
+        say_table(["name", "bytes", "path"], ((file.name, file.size, str(file.path)) for file in files))
     else:
-        note(f"{name} is made when it is read: it has no files")
+        note(f"{', '.join(names)}: made when read, without files")
+
+
+@app.command()
+def cache(
+    clear: Annotated[list[str] | None, typer.Option(metavar="NAME", help="remove it; may be given again")] = None,
+    json: Json = False,
+) -> None:
+    """What was downloaded and prepared, with its size; --clear removes it, and it is made again when needed.
+
+    Example: lilliput corpus cache
+    """
+    from lilliput.corpus.cache import clear as clear_held
+    from lilliput.corpus.cache import held
+    from lilliput.corpus.raw import amount
+
+    for name in clear or ():
+        gone = clear_held(name)
+        note(f"{name}: {amount(gone.bytes)} in {gone.files:,} files removed")
+    kept = held()
+    if json:
+        say_json([{"name": each.name, "what": each.what, "files": each.files, "bytes": each.bytes} for each in kept])
+    elif kept:
+        say_table(["name", "what", "files", "bytes"], ((e.name, e.what, e.files, e.bytes) for e in kept))
+    elif not clear:
+        note("nothing is kept")
 
 
 @app.command()

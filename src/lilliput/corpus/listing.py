@@ -10,10 +10,10 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import load
 from lilliput.config.settings import settings
 from lilliput.corpus import raw
-from lilliput.corpus.downloads import locate, present
-from lilliput.corpus.files import GLOB, find
+from lilliput.corpus.downloads import present
+from lilliput.corpus.files import GLOB
 from lilliput.corpus.hosted import HOSTED
-from lilliput.corpus.named import NAMED, ON_THE_HUB, expand, is_path, kind_of
+from lilliput.corpus.named import NAMED, expand, is_path, kind_of
 from lilliput.corpus.published import PUBLISHED
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.registry import register, registered
@@ -85,16 +85,6 @@ def source_of(word: str, options: dict[str, Any] | None = None) -> Source:
     """
     key = "path" if is_path(word) or (Path(word).exists() and word not in NAMED) else "name"
     return load(_Given, {"source": {**expand({key: word}), **(options or {})}}, origin=word).source
-
-
-def files_of(name: str) -> list[Path]:
-    """The files of a corpus, downloaded if they have to be; none for a generated one."""
-    if name in PUBLISHED:
-        return [place.path for place in locate(name)]
-    if name in HOSTED or ON_THE_HUB.fullmatch(name):
-        return [place.path for place in HubSource(name=name).places()]
-    tree = expand({"name": name})
-    return find(str(tree["path"]), f".{tree['kind'].replace('text', 'txt')}") if "path" in tree else []
 
 
 def add(name: str, path: str, options: dict[str, Any] | None = None) -> Source:

@@ -151,6 +151,11 @@ class Plan:
     free: int
     """Bytes free where they go."""
 
+    @property
+    def folder(self) -> Path:
+        """Where its raw files go."""
+        return self.wanted.folder / ("whole" if self.rows is None else "rows")
+
     def check(self) -> None:
         """Raises LilliputError (DISK_FULL) where the disk has no room for it."""
         if self.size is not None and self.size > self.free:
@@ -200,7 +205,7 @@ def download(planned: Plan) -> Iterator[Piece]:
 
     Raises LilliputError: UNAVAILABLE, CONTENT, RECIPE (no such column), DISK_FULL, IO.
     """
-    folder = planned.wanted.folder / ("whole" if planned.rows is None else "rows")
+    folder = planned.folder
     try:
         durable.make_dir(folder)
         begun = _kept(folder) or Kept(folder, planned.split.revision, False, ())
