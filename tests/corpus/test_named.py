@@ -86,3 +86,15 @@ def test_a_damaged_registry_is_named_and_not_replaced(home):
     for action in (registered, lambda: register("mine", {"kind": "text", "path": "/m"}, set())):
         with pytest.raises(LilliputError, match="is damaged"):
             action()
+
+
+def test_endings_name_kinds_of_file_and_owner_and_set_a_set_of_the_hub(tmp_path, monkeypatch):
+    kinds = {"a.parquet": "parquet", "a.csv.gz": "csv", "a.tsv": "csv", "a.warc.gz": "warc", "a.ndjson.zst": "jsonl"}
+    assert {path: expand_sources(path)[0]["kind"] for path in kinds} == kinds
+    assert expand_sources("some/set") == [{"kind": "hub", "name": "some/set"}]
+    assert expand_sources({"name": "c4", "subset": "de"}) == [{"kind": "hub", "name": "c4", "subset": "de"}]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "some" / "set").mkdir(parents=True)
+    with pytest.raises(LilliputError) as failure:
+        expand_sources("some/set")
+    assert failure.value.action == "for the file write ./some/set"

@@ -54,8 +54,8 @@ def get(
         if not isinstance(event, Announced):
             files.append(event)
             if event.is_new:
-                rows = f"{event.rows:,} rows, " if event.rows is not None else ""
-                note(f"{event.name}: {event.path.name}, {rows}{amount(event.size)}")
+                rows = f", rows: {event.rows:,}" if event.rows is not None else ""
+                note(f"{event.name}: {event.path.name}, {amount(event.size)}{rows}")
         elif event.size != 0:
             takes = "of unknown size" if event.size is None else f"about {amount(event.size)}"
             note(f"{event.name}: {takes} from {event.origin}; {amount(free_space())} are free")
@@ -82,9 +82,8 @@ def cache(
     from lilliput.corpus.cache import held
     from lilliput.corpus.raw import amount
 
-    for name in clear or ():
-        gone = clear_held(name)
-        note(f"{name}: {amount(gone.bytes)} in {gone.files:,} files removed")
+    for gone in clear_held(clear or ()):
+        note(f"{gone.name}: {amount(gone.bytes)} removed")
     kept = held()
     if json:
         say_json([{"name": each.name, "what": each.what, "files": each.files, "bytes": each.bytes} for each in kept])

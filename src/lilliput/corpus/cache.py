@@ -41,17 +41,19 @@ def _held(name: str, what: str, folder: Path) -> Held:
     return Held(name, what, len(sizes), sum(sizes), folder)
 
 
-def clear(name: str) -> Held:
-    """Remove one part of the cache; it costs a download or a preparation, never a run or a text of one's own.
+def clear(names: Sequence[str]) -> list[Held]:
+    """Remove parts of the cache; it costs downloads or a preparation, never a run or a text of one's own.
 
-    Raises LilliputError (MISSING) where there is none of that name.
+    Raises LilliputError (MISSING) where there is none of a name, and then removes nothing.
     """
     known = {each.name: each for each in held()}
-    if name not in known:
-        action = f"it may be {', '.join(known)}" if known else "nothing is kept"
-        raise LilliputError(f"nothing of {name!r} is kept{did_you_mean(name, known)}", action, Exit.MISSING)
-    _remove(known[name].folder)
-    return known[name]
+    for name in names:
+        if name not in known:
+            action = f"it may be {', '.join(known)}" if known else "nothing is kept"
+            raise LilliputError(f"nothing of {name!r} is kept{did_you_mean(name, known)}", action, Exit.MISSING)
+    for name in names:
+        _remove(known[name].folder)
+    return [known[name] for name in names]
 
 
 def remove_raw(sources: Sequence[Source]) -> int:

@@ -15,11 +15,13 @@ CHUNK_WORDS = 500
 DROPPED_BOOK = "short book"
 DROPPED_ROW = "blank"
 
-TITLE = re.compile(r" = [^=\n](?:[^\n]*[^=\n])? = \n?")
+TITLE = re.compile(r" = [^=\n](?:[^\n]{0,1000}[^=\n])? = \n?")
 """WikiText: ` = Title = ` opens an article after a blank line; ` = = Section = = ` does not."""
-CHAPTER = re.compile(
-    r"(?:chapter|part|book|stave|letter|volume) (?:[\divxlc]+|[a-z]+)\b.{0,60}|(?:prologue|epilogue)\W*"
+NUMBER = (
+    r"(?:\d+|[ivxlc]+|(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen"
+    r"|sixteen|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|the first|the last)(?:[ -]+[a-z]{3,5})?)"
 )
+CHAPTER = re.compile(rf"(?:(?:chapter|part|book|volume) {NUMBER}|prologue|epilogue)(?: ?[.:-].{{0,60}})?")
 """A row of BookCorpus (lower case, tokens apart) that is a chapter's heading."""
 HEADING = re.compile(
     r"(?:\A|\n[ \t]*\n)(?=[ \t]*(?:(?:chapter|book|part|stave|letter|volume)[ \t]+(?:[\divxlc]+\b|[a-z]+[ \t]*\n)"

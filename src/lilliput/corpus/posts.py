@@ -6,8 +6,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 MARKUP = re.compile(
-    r"</?(?:p|pre|code|a|br|hr|ul|ol|li|em|strong|b|i|blockquote|h[1-6]|img|div|span|table)(?:\s[^<>]*)?/?>"
+    r"</?(?:p|pre|code|a|br|hr|ul|ol|li|em|strong|b|i|blockquote|h[1-6]|img|div|span|table)"
+    r"(?:\s+[\w-]+=(?:\"[^\"<>]*\"|'[^'<>]*'))*\s*/?>"
 )
+"""A tag of Stack Exchange's HTML; `a<b && c>d` is none."""
 BLOCKS = {"p", "pre", "ul", "ol", "blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "div", "table", "hr"}
 LINES = {"br", "li", "tr"}
 UNSEEN = {"script", "style"}

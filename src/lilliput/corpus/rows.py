@@ -53,7 +53,7 @@ def read_rows(path: Path, columns: Columns, extract: Extract, reader: Reader) ->
         case kind if kind in LINES:
             return _json(path, extract, reader) if kind == ".json" else read_lines(path, extract, reader)
         case ".txt":
-            return _plain(path, reader)
+            return read_text_lines(path, reader)
     action = f"name files that end in {', '.join(ENDINGS)}"
     raise LilliputError(f"{shown(path)}: its ending names no format that is read row by row", action, Exit.CONTENT)
 
@@ -152,7 +152,8 @@ def _decoded(path: Path, reader: Reader) -> Iterator[str]:
             yield f"{line}\n"
 
 
-def _plain(path: Path, reader: Reader) -> Found:
+def read_text_lines(path: Path, reader: Reader) -> Found:
+    """Lines of a text file, each a row."""
     for number, (offset, data) in enumerate(lines(path, LONGEST), 1):
         where = f"{shown(path)}: line {number}"
         if data is None:

@@ -95,3 +95,22 @@ def test_impossible_limits_are_refused():
     for wrong in ({"weight": 0.0}, {"weight": float("inf")}, {"max_samples": 0}, {"max_bytes": -1}, {"limit": 1}):
         with pytest.raises(ValidationError):
             TextSource(path="a.txt", **wrong)
+
+
+def test_lines_that_are_sentences_are_joined_and_files_that_are_books_divided_by_chapter(tmp_path):
+    (tmp_path / "a.txt").write_text("one two .\nthree .\n\nfour five six .\n")
+    assert texts(TextSource(path=str(tmp_path / "a.txt"), divide="sentences", chunk_words=4)) == [
+        "one two . three .",
+        "four five six .",
+    ]
+    (tmp_path / "b.txt").write_bytes(b"Character set encoding: ISO-8859-1\r\n\r\nChapter I\r\n\r\nCaf\xe9.\r\n")
+    book = TextSource(path=str(tmp_path / "b.txt"), divide="books", chapter_boundaries=True)
+    assert texts(book) == ["Character set encoding: ISO-8859-1\n\n", "Chapter I\n\nCaf\u00e9.\n"]
+    assert texts(TextSource(path=str(tmp_path / "b.txt"), divide="books", min_book_words=100)) == []
+
+
+def test_options_of_books_are_refused_where_nothing_reads_them(tmp_path):
+    with pytest.raises(ValueError, match="min_book_words"):
+        TextSource(path="a.txt", min_book_words=3)
+    with pytest.raises(ValueError, match="chapter_boundaries"):
+        TextSource(path="a.txt", divide="articles", chapter_boundaries=True)

@@ -147,7 +147,7 @@ class HubSource(Rowed):
         how, name = self.joining(place.rows_are), shown(place.path.name)
         if not place.is_row:
             yield from read_joined(place.path, place.columns, how, reader, self.label, name, place.part)
-        elif (text := read_book(place.path, reader)) is not None:
+        elif (text := read_book(place.path, reader.in_utf8())) is not None:
             for key, document in join([(name, text)], how, reader.dropped):
                 yield Document(document, self.label, key, place.part)
 

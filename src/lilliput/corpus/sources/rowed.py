@@ -1,7 +1,6 @@
 """What sources of rows have in common: the column of the text, and whether rows are documents or parts of them."""
 
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
 
 from pydantic import Field
@@ -17,39 +16,49 @@ from lilliput.corpus.sources.entry import Entry, first, hashed
 
 
 @settings
-class Rowed(Entry):
-    rows_are: Semantic[RowsAre | None] = None
-    """What a row is: documents; lines (of WikiText articles), sentences, books, or posts (Stack Exchange).
+class Joined(Entry):
+    """What sources have in common whose rows or lines may be less or more than a document."""
 
-    Null: documents, or what the rows of a known set are.
-    """
     chunk_words: Semantic[int | None] = Field(default=None, gt=0)
     """Words after which consecutive sentences (null: 500) or a book's paragraphs (null: the whole) make a document."""
     chapter_boundaries: Semantic[bool] = False
-    """Begin a new document at each chapter's heading, where rows are sentences or books."""
+    """Begin a new document at each chapter's heading, where the text is sentences or books."""
     min_book_words: Semantic[int | None] = Field(default=None, gt=0)
-    """Leave out books with fewer words, where rows are books."""
+    """Leave out books with fewer words, where the text is books."""
 
     def __post_init__(self) -> None:
         kind = self.shape()
         where = {"chunk_words": ("sentences", "books"), "chapter_boundaries": ("sentences", "books")}
         for name, kinds in {**where, "min_book_words": ("books",)}.items():
             if getattr(self, name) and kind not in kinds and not self._stands_in():
-                raise ValueError(f"{name}: only where `rows_are` is {' or '.join(kinds)}, not {kind}")
+                raise ValueError(f"{name}: it is for {' and '.join(kinds)}, and these are {kind}")
 
     def shape(self) -> RowsAre:
-        """What a row is, decided."""
-        return self.rows_are or "documents"
+        """What a row, a line or a file is."""
+        raise NotImplementedError
 
     def joining(self, shape: RowsAre | None = None) -> Joining:
         return Joining(shape or self.shape(), self.chunk_words, self.chapter_boundaries, self.min_book_words)
 
     def _stands_in(self) -> bool:
-        """True where rows of another kind may have to stand in for the set's own."""
+        """True where text of another kind may have to stand in for the set's own."""
         return False
 
 
-OPTIONS = tuple(field.name for field in fields(Rowed) if field.name not in {entry.name for entry in fields(Entry)})
+@settings
+class Rowed(Joined):
+    rows_are: Semantic[RowsAre | None] = None
+    """What a row is: documents; lines (of WikiText articles), sentences, books, or posts (Stack Exchange).
+
+    Null: documents, or what the rows of a known set are.
+    """
+
+    def shape(self) -> RowsAre:
+        return self.rows_are or "documents"
+
+
+OPTIONS = ("rows_are", "chunk_words", "chapter_boundaries", "min_book_words")
+"""Options that are newer than stored fingerprints."""
 
 
 @settings

@@ -1,15 +1,19 @@
 """Text files: a file, a folder or a pattern; a file is one document unless separator lines or headings divide it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.books import read_book
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.files import blocks, digest, find, shown
+from lilliput.corpus.joining import RowsAre, join
 from lilliput.corpus.reading import Reader
-from lilliput.corpus.sources.entry import Entry, first, hashed
+from lilliput.corpus.rows import read_text_lines
+from lilliput.corpus.sources.entry import first, hashed
+from lilliput.corpus.sources.rowed import OPTIONS, Joined
 
 Divide = Literal["separator", "articles"]
 
@@ -23,12 +27,18 @@ OVERLAP = 4096
 
 
 @settings
-class TextSource(Entry):
+class TextSource(Joined):
     kind: Literal["text"] = "text"
     path: Semantic[str]
     """A file, a folder (all its .txt files, recursively), or a pattern such as `books/*.txt`; .gz and .zst too."""
-    divide: Semantic[Divide] = "separator"
-    """Where a file's next document starts: after a line `<|endoftext|>`, or at each WikiText article heading."""
+    divide: Semantic[Literal["separator", "articles", "sentences", "books"]] = "separator"
+    """Where a file's next document starts: after a line `<|endoftext|>`, or at each WikiText article heading.
+
+    With sentences each line is one, and they are joined; with books each file is one, in the encoding it states.
+    """
+
+    def shape(self) -> RowsAre:
+        return self.divide if self.divide in ("sentences", "books") else "documents"
 
     @property
     def label(self) -> str:
@@ -40,10 +50,24 @@ class TextSource(Entry):
     def piece(self, name: str, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         root, path = Path(self.path), Path(name)
         label = shown(path.relative_to(root)) if path != root and path.is_relative_to(root) else shown(path.name)
-        return reader.undamaged(read_text(path, self.divide, reader, self.label, label))
+        if self.divide in ("separator", "articles"):
+            return reader.undamaged(read_text(path, self.divide, reader, self.label, label))
+        return reader.undamaged(self._joined(path, label, reader))
+
+    def _joined(self, path: Path, label: str, reader: Reader) -> Iterator[Document]:
+        """The documents of a file of sentences, or of one that is a book."""
+        if self.divide == "sentences":
+            rows: Iterable[tuple[str, str]] = (
+                (f"{label}:{number}", text) for number, text in read_text_lines(path, reader)
+            )
+        else:
+            book = read_book(path, reader)
+            rows = [] if book is None else [(label, book)]
+        for key, text in join(rows, self.joining(), reader.dropped):
+            yield Document(text, self.label, key)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        return hashed(self, (digest(path)[1] for path in first(find(self.path, ".txt"), self)))
+        return hashed(self, (digest(path)[1] for path in first(find(self.path, ".txt"), self)), later=OPTIONS)
 
 
 def read_text(
