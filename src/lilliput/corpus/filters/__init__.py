@@ -4,13 +4,44 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from lilliput.corpus.filters.c4 import C4Rule
 from lilliput.corpus.filters.encoding import EncodingRule
+from lilliput.corpus.filters.fineweb import FineWebRule
+from lilliput.corpus.filters.gopher import GopherRule
+from lilliput.corpus.filters.gutenberg import GutenbergRule
+from lilliput.corpus.filters.html import HtmlRule
+from lilliput.corpus.filters.language import LanguageRule
 from lilliput.corpus.filters.length import ShortRule
+from lilliput.corpus.filters.personal import PersonalRule
+from lilliput.corpus.filters.repetition import RepetitionRule
 
-Rule = Annotated[EncodingRule | ShortRule, Field(discriminator="kind")]
+Rule = Annotated[
+    EncodingRule
+    | HtmlRule
+    | GutenbergRule
+    | ShortRule
+    | LanguageRule
+    | RepetitionRule
+    | GopherRule
+    | C4Rule
+    | FineWebRule
+    | PersonalRule,
+    Field(discriminator="kind"),
+]
 
-RULES: dict[str, type[Any]] = {"encoding": EncodingRule, "short": ShortRule}
-"""Every rule by the word that a recipe writes."""
+RULES: dict[str, type[Any]] = {
+    "encoding": EncodingRule,
+    "html": HtmlRule,
+    "gutenberg": GutenbergRule,
+    "short": ShortRule,
+    "language": LanguageRule,
+    "repetition": RepetitionRule,
+    "gopher": GopherRule,
+    "c4": C4Rule,
+    "fineweb": FineWebRule,
+    "personal": PersonalRule,
+}
+"""Every rule by the word that a recipe writes, in the order in which they are best applied."""
 
 
 def expand_rules(value: Any) -> Any:

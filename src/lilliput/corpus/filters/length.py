@@ -1,4 +1,4 @@
-"""Length: documents with too few words are left out."""
+"""Length: documents with too few words or characters are left out."""
 
 from typing import Literal
 
@@ -11,8 +11,14 @@ from lilliput.corpus.document import Dropped
 @settings
 class ShortRule:
     kind: Literal["short"] = "short"
-    min_words: Semantic[int] = Field(default=50, ge=1)
+    min_words: Semantic[int] = Field(default=50, ge=0)
     """Least words of a document, counted between white space."""
+    min_characters: Semantic[int] = Field(default=0, ge=0)
+    """Least characters of a document; for languages that put no space between words."""
 
     def apply(self, text: str) -> str | Dropped:
-        return text if len(text.split(None, self.min_words - 1)) >= self.min_words else Dropped("too short")
+        if len(text) < self.min_characters:
+            return Dropped("too short")
+        if self.min_words and len(text.split(None, self.min_words - 1)) < self.min_words:
+            return Dropped("too short")
+        return text

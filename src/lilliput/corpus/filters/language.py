@@ -1,0 +1,50 @@
+"""Language: documents that are not clearly in one of the wanted languages are left out (py3langid)."""
+
+import functools
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.document import Dropped
+from lilliput.corpus.filters.missing import missing
+
+SAMPLE = 1_000
+"""Characters looked at of the beginning, the middle and the end."""
+
+
+@settings
+class LanguageRule:
+    kind: Literal["language"] = "language"
+    keep: Semantic[tuple[str, ...]] = Field(default=("en",), min_length=1)
+    """Languages by their two letters (ISO 639-1)."""
+    min_probability: Semantic[float] = Field(default=0.65, ge=0, le=1)
+    """Least probability of the language; FineWeb (arXiv 2406.17557) takes 0.65."""
+
+    def apply(self, text: str) -> str | Dropped:
+        """Raises LilliputError (UNAVAILABLE) where py3langid is not installed."""
+        language, probability = identify(text)
+        if probability < self.min_probability:
+            return Dropped("language: not clear")
+        return text if language in self.keep else Dropped(f"language: {language}")
+
+
+def identify(text: str) -> tuple[str, float]:
+    """(language, probability) of a text by three samples of it; the language is `zxx` where there is none to see.
+
+    Raises LilliputError (UNAVAILABLE) where py3langid is not installed.
+    """
+    if len(text) > 3 * SAMPLE:
+        middle = len(text) // 2 - SAMPLE // 2
+        text = "\n".join((text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]))
+    language, probability = _identifier().classify(text)
+    return language, probability
+
+
+@functools.cache
+def _identifier() -> Any:
+    try:
+        from py3langid.langid import MODEL_FILE, LanguageIdentifier
+    except ImportError:
+        raise missing("language", "py3langid") from None
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
