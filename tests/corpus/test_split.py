@@ -59,6 +59,18 @@ def test_more_documents_move_none_of_a_large_set():
     assert [text for text in divided(texts, kind="hash")["validation"] if text in set(texts[:FEW])] == small
 
 
+def test_a_group_goes_to_one_part_in_a_set_of_any_size():
+    split = SplitConfig(kind="hash", validation=0.5)
+    for group in (1, 1 << 62, (1 << 63) + 1, (1 << 64) - 1):
+        found = []
+        for others in (0, 1, 7, FEW + 50):
+            texts = [Document(f"other {number}", "source", str(number)) for number in range(others)]
+            texts += [Document(f"near {number} of {group}", "source", "grouped", group=group) for number in range(3)]
+            validation = divide(lambda texts=texts: iter(texts), split, "validation")
+            found.append(sum(document.key == "grouped" for document in validation))
+        assert found == [3 if group >= 1 << 63 else 0] * 4
+
+
 def test_auto_cuts_one_document_at_its_tail_and_hashes_several():
     assert divided(["abcdefghij"]) == {"train": ["abcdefghi"], "validation": ["j"], "test": []}
     assert sorted(map(len, divided(["abc", "defg"]).values())) == [0, 1, 1]

@@ -70,15 +70,15 @@ class Found:
     def apply(self, documents: Iterable[Document]) -> Iterator[tuple[Document, Document | Dropped]]:
         """Each document of the corpus, read once more in the same order, and what becomes of it.
 
-        Those of a cluster share a `group`, the hash of its first text.
+        Those that stay of a cluster share a `group`, the hash of its first text, where they are several.
         """
         own, firsts = np.arange(len(self.is_exact)), self.near.firsts
-        leads = np.zeros(len(own), dtype=bool)
-        leads[firsts[firsts != own]] = True
+        stays = ~self.is_exact & (self.keep_near | (self.near.twins == own))
+        several = np.bincount(firsts[stays], minlength=len(own)) > 1
         groups: dict[int, int] = {}
         for number, document in enumerate(documents):
             text = self.text(number, document.text)
-            if leads[number]:
+            if several[number]:
                 groups[number] = text_hash(text)
             yield document, self._result(number, document, text, groups.get(int(firsts[number])))
 

@@ -96,29 +96,39 @@ def _character(data: bytes, position: int) -> int:
 def by_hash(documents: Documents, split: SplitConfig, part: Part) -> Iterator[Document]:
     """Divide by a hash of the text alone: equal for every run and order of files, and equal texts stay together.
 
-    A document of a group of near-duplicates goes where its group goes.
+    A document of a group of near-duplicates goes where its group goes, in whatever source and however few there are.
     """
-    low, high = _thresholds(documents, split)
-    start, stop = {"train": (0, low), "validation": (low, high), "test": (high, WHOLE)}[part]
+    edges = _edges(documents, split)
     for document in documents():
-        if start <= _deciding(document) < stop:
+        if document.group is None:
+            is_in = _holds(edges, text_hash(document.text), part)
+        else:
+            is_in = _holds(_shares(split), document.group, part)
+        if is_in:
             yield replace(document, part=part)
 
 
-def _thresholds(documents: Documents, split: SplitConfig) -> tuple[int, int]:
-    """Hashes at which validation and test begin."""
-    first = [_deciding(document) for document in islice(documents(), FEW)]
+def _holds(edges: tuple[int, int], number: int, part: Part) -> bool:
+    low, high = edges
+    start, stop = {"train": (0, low), "validation": (low, high), "test": (high, WHOLE)}[part]
+    return start <= number < stop
+
+
+def _shares(split: SplitConfig) -> tuple[int, int]:
+    """Hashes at which validation and test begin, for parts of the asked shares in the long run."""
+    return int((1 - split.validation - split.test) * WHOLE), int((1 - split.test) * WHOLE)
+
+
+def _edges(documents: Documents, split: SplitConfig) -> tuple[int, int]:
+    """Hashes at which validation and test begin: of a few documents by rank."""
+    first = list(islice(documents(), FEW))
     if len(first) == FEW:
-        return int((1 - split.validation - split.test) * WHOLE), int((1 - split.test) * WHOLE)
-    hashes = sorted(set(first))
+        return _shares(split)
+    hashes = sorted({text_hash(document.text) for document in first if document.group is None})
     test = _at_least_one(len(hashes), split.test)
     validation = _at_least_one(len(hashes), split.validation)
     edges = [*hashes, WHOLE]
     return edges[max(0, len(hashes) - test - validation)], edges[max(0, len(hashes) - test)]
-
-
-def _deciding(document: Document) -> int:
-    return text_hash(document.text) if document.group is None else document.group
 
 
 def text_hash(text: str) -> int:
