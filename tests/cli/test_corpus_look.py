@@ -87,6 +87,27 @@ def test_a_part_is_shown_as_a_recipe_divides_it(capsys, rows):
     assert keys["validation"]
 
 
+def test_bytes_that_are_no_text_are_shown_where_training_would_refuse_them(capsys, tmp_path):
+    (tmp_path / "bad.txt").write_bytes(b"a fox \xff\xfe")
+    assert lilliput(capsys, "peek", "bad.txt")[1].endswith("\na fox \ufffd\ufffd\n")
+    assert "a [fox]" in lilliput(capsys, "search", "bad.txt", "fox")[1]
+    assert "byte 6" in lilliput(capsys, "stats", "bad.txt")[2]
+
+
+def test_keys_of_a_recipes_data_may_follow_a_corpus(capsys, rows):
+    words = ("rows.jsonl", "data.split={kind: hash, validation: 0.5}", "--part", "validation", "--jsonl")
+    assert len(lilliput(capsys, "peek", *words)[1].splitlines()) == 2
+    found = json.loads(lilliput(capsys, "stats", "rows.jsonl", "data.sources=tiny", "--json")[1])
+    assert found["sources"][0]["total"]["bytes"] == 544
+
+
+def test_a_recipe_that_only_builds_a_corpus_is_looked_at(capsys, tmp_path, rows):
+    (tmp_path / "mine.yaml").write_text("data: {sources: rows.jsonl, cleaning: {rules: [short], workers: 1}}\n")
+    assert lilliput(capsys, "peek", "mine.yaml")[0] == Exit.CONTENT
+    words = "data.cleaning={rules: [{kind: short, min_words: 4}], workers: 1}"
+    assert len(lilliput(capsys, "peek", "mine.yaml", words, "--jsonl")[1].splitlines()) == 2
+
+
 def test_a_recipes_data_is_shown_after_its_cleaning_and_overrides(capsys, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "short"}\n{"text": "one two three four five"}\n')
     rules = "data.cleaning={rules: [{kind: short, min_words: 3}], workers: 1}"
@@ -205,7 +226,10 @@ def test_what_a_recipes_own_training_makes_is_not_counted_and_said(capsys):
         (("peek", "lab/nanno"), Exit.RECIPE),
         (("peek", "nowhere.txt"), Exit.MISSING),
         (("peek", "nowhere.yaml"), Exit.MISSING),
-        (("peek", "tiny", "optim.lr=1"), Exit.USAGE),
+        (("peek", "tiny", "optim.lr=1"), Exit.RECIPE),
+        (("peek", "lab/nano", "--text-column", "x"), Exit.USAGE),
+        (("stats", "lab/nano", "--split", "hash"), Exit.USAGE),
+        (("stats", "tiny", "--encoding", "utf-7"), Exit.RECIPE),
         (("peek", "lab/nano", "optim.lrr=1"), Exit.RECIPE),
         (("peek", "tiny", "--part", "trian"), Exit.USAGE),
         (("peek", "tiny", "--part", "test"), Exit.CONTENT),
@@ -214,7 +238,7 @@ def test_what_a_recipes_own_training_makes_is_not_counted_and_said(capsys):
         (("peek", "tiny", "--tokens"), Exit.MISSING),
         (("peek", "tiny", "--tokens", "--tokenizer", "owner/name"), Exit.UNAVAILABLE),
         (("peek", "empty.txt"), Exit.CONTENT),
-        (("peek", "bad.txt"), Exit.CONTENT),
+        (("stats", "bad.txt"), Exit.CONTENT),
         (("search", "tiny", ""), Exit.USAGE),
         (("search", "tiny", " \t"), Exit.USAGE),
         (("search", "tiny"), Exit.USAGE),
@@ -223,7 +247,7 @@ def test_what_a_recipes_own_training_makes_is_not_counted_and_said(capsys):
         (("search", "tiny", "a", "--number", "1" * 30), Exit.USAGE),
         (("search", "empty.txt", "a"), Exit.CONTENT),
         (("stats", "tiny", "--context-length", "0"), Exit.USAGE),
-        (("stats", "tiny", "data.split=hash"), Exit.USAGE),
+        (("stats", "tiny", "data.splitt=hash"), Exit.RECIPE),
     ],
 )
 def test_what_cannot_be_done_ends_with_its_code_one_cause_and_one_action(capsys, tmp_path, words, code):

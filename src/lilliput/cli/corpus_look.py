@@ -37,8 +37,8 @@ def stats(
     corpus: Named,
     overrides: Overrides = None,
     text_column: TextColumn = None,
-    split: Annotated[str, typer.Option(help="auto, official, tail or hash")] = "auto",
-    encoding: Annotated[str, typer.Option(help="utf-8 or latin-1")] = "utf-8",
+    split: Annotated[str | None, typer.Option(help="auto, official, tail or hash")] = None,
+    encoding: Annotated[str | None, typer.Option(help="utf-8 or latin-1")] = None,
     tokenizer: TokenizerName = None,
     context_length: Annotated[int | None, typer.Option(min=1, help="ids of a training sequence")] = None,
     languages: Annotated[bool | None, typer.Option("--languages/--no-languages", help="tell languages apart")] = None,
@@ -59,11 +59,10 @@ def stats(
         corpus,
         overrides or (),
         options=options(text_column),
-        split=load(SplitConfig, {"kind": split}, origin="--split"),
-        reading=load(Reading, {"encoding": encoding}, origin="--encoding"),
+        split=None if split is None else load(SplitConfig, {"kind": split}, origin="--split"),
+        reading=None if encoding is None else load(Reading, {"encoding": encoding}, origin="--encoding"),
     )
-    own = looked.recipe.training.context_length if looked.recipe else 256
-    length = context_length or own
+    length = context_length or looked.context_length or 256
     counter = None if looked.shard and tokenizer is None else tokenizer_of(looked, tokenizer)
     found = survey(looked, counter, length, languages=can_tell() if languages is None else languages)
     if not any(one.statistics.total.bytes for one in found):
@@ -72,7 +71,7 @@ def stats(
     if json:
         say_json(_document(looked, found))
         return
-    if looked.recipe and counter is None:
+    if looked.tokenizer and counter is None:
         note(
             f"tokens are not counted: the tokenizer of {corpus} is not here, or trained with its run; see `--tokenizer`"
         )
@@ -94,7 +93,7 @@ def _document(looked: "Looked", found: "list[Surveyed]") -> dict[str, Any]:
         }
         for one in found
     ]
-    return entries[0] if len(entries) == 1 and not looked.recipe else {"name": looked.name, "sources": entries}
+    return entries[0] if len(entries) == 1 and not looked.data else {"name": looked.name, "sources": entries}
 
 
 def _say_shares(found: "list[Surveyed]") -> None:
@@ -157,9 +156,9 @@ def peek(
 
     Example: lilliput corpus peek tiny --tokens --tokenizer bytes
     """
-    from lilliput.stages.looking import drawn, look, part_named, seen, tokenizer_of
+    from lilliput.stages.looking import drawn, part_named, seen, tokenizer_of
 
-    looked, which = look(corpus, overrides or (), options=options(text_column)), part_named(part)
+    looked, which = _opened(corpus, overrides, text_column), part_named(part)
     wanted = tokens or tokenizer is not None or looked.shard is not None
     opened = tokenizer_of(looked, tokenizer) if wanted else None
     if opened is None and (tokens or looked.shard) and not (looked.shard and (tokens or jsonl)):
@@ -175,6 +174,17 @@ def peek(
             _say_wrapped(_words_of(one.ids or [], opened, characters or 500), "  ")
         else:
             say(_cut(one.text or "", characters or 500))
+
+
+def _opened(corpus: str, overrides: list[str] | None, text_column: str | None) -> "Looked":
+    """What a word names; in files that only are looked at, bytes that are no UTF-8 show as U+FFFD."""
+    from dataclasses import replace
+
+    from lilliput.corpus.reading import Reading
+    from lilliput.stages.looking import look
+
+    looked = look(corpus, overrides or (), options=options(text_column))
+    return looked if looked.data else replace(looked, reading=Reading(invalid_utf8="replace"))
 
 
 def _line(one: "Seen", characters: int | None) -> dict[str, Any]:
@@ -255,12 +265,12 @@ def search(
     from lilliput.corpus.search import patterns
     from lilliput.corpus.search import search as search_in
     from lilliput.corpus.search import words as literal
-    from lilliput.stages.looking import look, part_named, seen, tokenizer_of
+    from lilliput.stages.looking import part_named, seen, tokenizer_of
 
     if regex and whole:
         raise LilliputError("`--whole` is for words", r"write \b into the regular expression", Exit.USAGE)
     wanted = patterns(words, case=case) if regex else literal(words, whole=whole, case=case)
-    looked, which = look(corpus, options=options(text_column)), part_named(part)
+    looked, which = _opened(corpus, None, text_column), part_named(part)
     opened = tokenizer_of(looked, tokenizer) if looked.shard else None
     if looked.shard and opened is None:
         cause = f"the tokenizer of {corpus} is not at hand"

@@ -56,14 +56,15 @@ def preparation(word: str, overrides: Sequence[str] = ()) -> Preparation:
     else:
         source = {"path" if is_path(word) else "name": word}
         tree = config.merge({"data": {"sources": [source]}}, overrides)
-    return _loaded(tree, word)
+    return loaded(tree, word)
 
 
-def _loaded(tree: Mapping[str, Any], origin: str) -> Preparation:
-    loaded = config.load(Preparation, expanded(tree), origin=origin)
-    data = loaded.data
+def loaded(tree: Mapping[str, Any], origin: str) -> Preparation:
+    """What a tree without a model says of data."""
+    found = config.load(Preparation, expanded(tree), origin=origin)
+    data = found.data
     narrowed = {**vars(data), "sources": within(data.sources, data)}
-    return Preparation(data=DataConfig(**narrowed), tokenizer=loaded.tokenizer, validation=loaded.validation)
+    return Preparation(data=DataConfig(**narrowed), tokenizer=found.tokenizer, validation=found.validation)
 
 
 def build(prepared: Preparation) -> Built:

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lilliput.config import load as config
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.nearest import did_you_mean
 from lilliput.corpus.catalog import part_of
@@ -17,20 +18,21 @@ from lilliput.corpus.listing import source_of
 from lilliput.corpus.named import NAMED, ON_THE_HUB, is_path
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.registry import registered
+from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry, limited
 from lilliput.corpus.split import SplitConfig
 from lilliput.runs import stop
 from lilliput.runs.home import shards, tokenizers
 from lilliput.runs.run import TOKENIZER, runs_root
-from lilliput.stages.vocabularies import open_named
-from lilliput.tokens import ByteTokenizer, load
+from lilliput.stages.named import open_named
+from lilliput.tokens import ByteTokenizer, TokenizerConfig, load, open_tokenizer
 from lilliput.tokens.gpt2 import FINGERPRINT
 from lilliput.tokens.record import NAME, read_record
 from lilliput.tokens.shards import INDEX, MANIFEST, TOKENS, Shard
 from lilliput.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from lilliput.stages.recipe import Recipe
+    from lilliput.stages.prepare import DataConfig
 
 HASHED = 256 << 20
 """Bytes of tokens up to which a shard is compared with its sha256 before it is looked at; its index always is."""
@@ -47,7 +49,11 @@ class Looked:
     sources: tuple[Entry, ...] = ()
     split: SplitConfig = field(default_factory=SplitConfig)
     reading: Reading = field(default_factory=Reading)
-    recipe: "Recipe | None" = None
+    data: "DataConfig | None" = None
+    """A recipe's; so are the next two."""
+    tokenizer: TokenizerConfig | None = None
+    context_length: int | None = None
+    """None where a recipe only builds a corpus."""
     shard: Shard | None = None
 
 
@@ -75,14 +81,22 @@ def look(
 ) -> Looked:
     """What a word names: the folder of a shard, a corpus by name or path, or a recipe with overrides.
 
-    Raises LilliputError: MISSING and RECIPE for a word that names nothing, CONTENT for a damaged shard.
+    A recipe's data is what its cleaning leaves. `options` of the source, `split` and `reading` are a corpus' own.
+    Raises LilliputError: MISSING and RECIPE for a word that names nothing, CONTENT for a damaged shard, USAGE for
+    what the word's kind does not take.
     """
-    if folder := _shard_folder(word):
-        _without(overrides, word)
+    folder = _shard_folder(word)
+    is_built = folder is not None or bool(overrides) or _is_recipe(word)
+    if is_built and (options or split or reading):
+        cause = "options of a source, `--split` and `--encoding` are for a corpus by name or path"
+        raise LilliputError(cause, "in a recipe write `data.split=`, `data.encoding=` and `data.sources=`", Exit.USAGE)
+    if folder and overrides:
+        cause = f"`{overrides[0]}` changes a recipe, and `{word}` is a shard"
+        raise LilliputError(cause, "leave it out", Exit.USAGE)
+    if folder:
         return Looked(word, shard=_sound(Shard.open(folder)))
-    if _is_recipe(word):
+    if is_built:
         return _recipe(word, overrides)
-    _without(overrides, word)
     source = source_of(word, dict(options or {}))
     return Looked(word, (source,), split or SplitConfig(), reading or Reading())
 
@@ -100,7 +114,7 @@ def _is_recipe(word: str) -> bool:
         return True
     if word in NAMED or word in registered() or is_path(word) or Path(word).exists():
         return False
-    from lilliput.stages.recipe import names  # brings torch, which a corpus needs not
+    from lilliput.stages.recipe import names
 
     if word in names():
         return True
@@ -112,18 +126,29 @@ def _is_recipe(word: str) -> bool:
 
 
 def _recipe(word: str, overrides: Sequence[str]) -> Looked:
+    """The data of a recipe, or of a corpus with keys of a recipe's data."""
+    from lilliput.stages import recipe as recipes  # brings torch, which a corpus needs not
+    from lilliput.stages.building import preparation
     from lilliput.stages.prepare import Clean
-    from lilliput.stages.recipe import read_recipe
 
-    recipe = read_recipe(word, overrides)
-    data = recipe.data
-    return Looked(word, tuple(Clean(data).all), data.split, data, recipe)
+    prepared, length = preparation(word, overrides), None
+    if _is_recipe(word):
+        tree = config.merge(config.read(recipes.find_recipe(word)), overrides, presets=recipes.presets())
+        length = recipes.recipe_from(tree, origin=word).training.context_length if "model" in tree else None
+    data = prepared.data
+    return Looked(word, tuple(Clean(data).all), data.split, data, data, prepared.tokenizer, length)
 
 
-def _without(overrides: Sequence[str], word: str) -> None:
-    if overrides:
-        cause = f"`{overrides[0]}` changes a recipe, and `{word}` is none"
-        raise LilliputError(cause, "leave it out, or name a recipe", Exit.USAGE)
+def look_at(name: str, sources: Sequence[Source], overrides: Sequence[str] = ()) -> Looked:
+    """Sources that are at hand, with keys of a recipe's data."""
+    if not overrides:
+        return Looked(name, tuple(sources))
+    from lilliput.stages.building import loaded
+    from lilliput.stages.prepare import Clean
+
+    tree = config.merge({"data": {"sources": [config.dump(source) for source in sources]}}, overrides)
+    data = loaded(tree, name).data
+    return Looked(name, tuple(Clean(data).all), data.split, data, data)
 
 
 def part_named(word: str) -> Part | None:
@@ -202,11 +227,9 @@ def tokenizer_of(looked: Looked, name: str | None) -> Tokenizer | None:
         return tokenizer
     if looked.shard:
         return _with_fingerprint(str(looked.shard.manifest["tokenizer"]))
-    if looked.recipe and looked.recipe.tokenizer.kind != "bpe":
-        from lilliput.tokens import open_tokenizer
-
+    if looked.tokenizer and looked.tokenizer.kind != "bpe":
         try:
-            return open_tokenizer(looked.recipe.tokenizer, None, tokenizers())
+            return open_tokenizer(looked.tokenizer, None, tokenizers())
         except LilliputError as error:
             if error.code != Exit.UNAVAILABLE:
                 raise

@@ -38,7 +38,7 @@ def survey(
         split, reading = looked.split, looked.reading
         found = [measure(source, split, reading, encode, languages=languages) for source in looked.sources]
         shares = _shares(looked)
-    stride = looked.recipe.data.stride if looked.recipe else None
+    stride = looked.data.stride if looked.data else None
     limits = [source.max_tokens for source in looked.sources] or [None] * len(found)
     sizes = [_size(statistics) for statistics in found]
     return [
@@ -54,9 +54,9 @@ def survey(
 
 def _shares(looked: Looked) -> list[float]:
     """Share of all training tokens of each source, over the stages of a run."""
-    if looked.recipe is None:
+    if looked.data is None:
         return [1 / len(looked.sources)] * len(looked.sources)
-    data = looked.recipe.data
+    data = looked.data
     lengths = [stop - start for start, stop in pairwise(borders(data))]
     rows = weights(looked.sources, data)
     return [

@@ -6,8 +6,11 @@ from typing import Literal
 from pydantic import Field
 
 from lilliput.config.settings import Fatal, settings
-from lilliput.tokens.byte_level import ByteLevelBPE, byte_letters, byte_level
+from lilliput.tokens.byte_level import ByteLevelBPE, byte_letters, byte_level, pieces
 from lilliput.tokens.text import well_formed
+
+PIECE = 1 << 13
+"""Characters of a long text in one piece: the trainer takes 256 at once and 40 bytes for each of their characters."""
 
 
 @settings
@@ -28,7 +31,8 @@ class BPEConfig:
 def train_bpe(config: BPEConfig, texts: Callable[[], Iterable[str]]) -> ByteLevelBPE:
     """Learn merges from texts, which are read twice: to learn, and to compare tiktoken's ids.
 
-    The same texts give the same tokenizer.
+    The same texts give the same tokenizer, however they are cut into documents between words. Memory grows with the
+    number of different words, not with the texts.
     """
     from tokenizers import models, trainers
 
@@ -39,11 +43,11 @@ def train_bpe(config: BPEConfig, texts: Callable[[], Iterable[str]]) -> ByteLeve
         initial_alphabet=list(byte_letters()),
         show_progress=False,
     )
-    inner.train_from_iterator(_well_formed(texts()), trainer)
+    inner.train_from_iterator(_pieces(texts()), trainer)
     tokenizer = ByteLevelBPE(inner, kind="bpe", size=config.size, special=config.special_tokens, encoder="tokenizers")
-    tokenizer.settle(texts())
+    tokenizer.settle(_pieces(texts()))
     return tokenizer
 
 
-def _well_formed(texts: Iterable[str]) -> Iterator[str]:
-    return (well_formed(text) for text in texts)
+def _pieces(texts: Iterable[str]) -> Iterator[str]:
+    return (piece for text in texts for piece in pieces(well_formed(text), PIECE))

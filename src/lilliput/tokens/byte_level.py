@@ -149,12 +149,12 @@ class ByteLevelBPE:
         return True
 
 
-def pieces(text: str) -> Iterator[str]:
-    """`text` in order, `PIECE` characters at most; together they have its ids unless a run is longer than that."""
+def pieces(text: str, most: int = PIECE) -> Iterator[str]:
+    """`text` in order, `most` characters at most; together they have its ids unless a run is longer than that."""
     start = 0
-    while len(text) - start > PIECE:
-        border = BORDER.match(text, start, start + PIECE)
-        stop = border.end(1) if border else start + PIECE
+    while len(text) - start > most:
+        border = BORDER.match(text, start, start + most)
+        stop = border.end(1) if border else start + most
         yield text[start:stop]
         start = stop
     yield text[start:] if start else text
