@@ -123,7 +123,7 @@ def compare(
     if json:
         say_json({"part": part, "whole": found.is_whole, **_document(found)})
     else:
-        _say_compared(found, "all" if part == "all" else f"the {part} part")
+        _say_compared(found, "all the text" if part == "all" else f"the {part} part")
 
 
 def _document(found: "Compared") -> dict[str, Any]:
@@ -142,8 +142,10 @@ def _say_compared(found: "Compared", part: str) -> None:
     say(f"on {total.bytes:,} bytes of {part}{'' if found.is_whole else ', the first of each corpus'}")
     say()
     sources = {end_of(name, 30): of for name, of in found.by_source.items()}
-    _say_rates("bytes per token", "source", {**sources, "all": found.all}, lambda one: one.bytes_per_token)
-    _say_rates("tokens per word", "source", {**sources, "all": found.all}, lambda one: one.tokens_per_word)
+    if len(sources) > 1:
+        sources["all"] = found.all
+    _say_rates("bytes per token", "source", sources, lambda one: one.bytes_per_token)
+    _say_rates("tokens per word", "source", sources, lambda one: one.tokens_per_word)
     if len(found.by_language) > 1:
         spaced = {name: of for name, of in found.by_language.items() if name not in SPACELESS}
         _say_rates("bytes per token", "language", found.by_language, lambda one: one.bytes_per_token)
@@ -165,5 +167,5 @@ def _say_rates(what: str, of: str, groups: "dict[str, dict[str, Report]]", rate:
         [group, next(iter(of_one.values())).bytes, *(f"{rate(of_one[name]):7.3f}" for name in names)]
         for group, of_one in groups.items()
     ]
-    say_table([of, "bytes", *(beginning_of(name, 16) for name in names)], rows)
+    say_table([of, "bytes", *(f"{beginning_of(name, 16):>7}" for name in names)], rows)
     say()
