@@ -149,9 +149,9 @@ class ByteLevelBPE:
         return True
 
 
-def pieces(text: str, most: int = PIECE) -> Iterator[str]:
-    """`text` in order, `most` characters at most; together they have its ids unless a run is longer than that."""
-    start = 0
+def pieces(text: str, most: int | None = None) -> Iterator[str]:
+    """`text` in order, `most` characters (`PIECE`) at most; together they have its ids unless a run is longer."""
+    start, most = 0, most or PIECE
     while len(text) - start > most:
         border = BORDER.match(text, start, start + most)
         stop = border.end(1) if border else start + most
