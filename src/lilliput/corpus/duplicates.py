@@ -20,6 +20,9 @@ from lilliput.corpus.words import Counts, Hashes
 Texts = Callable[[], Iterator[str]]
 """Reads the texts of a corpus from the start each time, in the same order."""
 
+Search = Callable[[Iterable[str], Near, Path | None, Map], Clusters]
+"""Finds the near-duplicates among texts, as `clusters` does."""
+
 EXACT, LINES, NEAR = "exact duplicate", "nothing but repeated lines", "near-duplicate"
 SORTED = 1 << 22
 """Lines that are sorted in memory at a time."""
@@ -96,7 +99,9 @@ class Found:
         return self.repeated.without(number, text) if self.repeated and not self.is_exact[number] else text
 
 
-def find(texts: Texts, config: Duplicates, scratch: Path | None = None, each: Map = map) -> Found:
+def find(
+    texts: Texts, config: Duplicates, scratch: Path | None = None, each: Map = map, search: Search = clusters
+) -> Found:
     """Look through a corpus for equal documents, then lines, then near ones, each in a pass of what is left.
 
     The result depends on the texts and their order alone, however `each` shares out the work. In `scratch` lie 8 bytes
@@ -110,7 +115,7 @@ def find(texts: Texts, config: Duplicates, scratch: Path | None = None, each: Ma
     if config.near is None:
         return found
     left = (found.text(number, text) for number, text in enumerate(texts()) if not is_exact[number])
-    near = clusters(left, config.near, scratch, each)
+    near = search(left, config.near, scratch, each)
     kept = np.flatnonzero(~is_exact)
     all_firsts, twins = own.copy(), own.copy()
     all_firsts[kept], twins[kept] = kept[near.firsts], kept[near.twins]

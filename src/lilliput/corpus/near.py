@@ -123,6 +123,23 @@ def clusters(texts: Iterable[str], near: Near, scratch: Path | None = None, each
         return Clusters(firsts, judge.twins(firsts))
 
 
+def judged(
+    texts: Iterable[str], pairs: Iterable[tuple[Indices, Indices]], near: Near, scratch: Path | None
+) -> Clusters:
+    """The near-duplicates among some texts of which another program has proposed the pairs."""
+    with spool(scratch) as runs:
+        counts: list[Indices] = []
+        for block in blocks(texts):
+            found, sizes = run_hashes([text[:HEAD] for text in block], near.words)
+            counts.append(sizes)
+            runs.add(found)
+        starts = np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *counts]))
+        judge, firsts = _Judge(_Runs(runs.row(), starts), near.threshold), np.arange(len(starts) - 1)
+        for one, other in pairs:
+            firsts = judge.joined(firsts, one, other)
+        return Clusters(firsts, judge.twins(firsts))
+
+
 def _proposed(values: Hashes, has_runs: NDArray[np.bool_]) -> Iterator[tuple[Indices, Indices]]:
     """Pairs of documents with equal values, each with the next one, with the one after that and so on."""
     order = np.argsort(values, kind="stable")

@@ -14,9 +14,9 @@ from lilliput.corpus import contamination, perplexity, store
 from lilliput.corpus.cleaned import Cleaned, sha256_of
 from lilliput.corpus.cleaning import Cleaning, Funnel
 from lilliput.corpus.document import Document, Dropped, Part, size
-from lilliput.corpus.duplicates import find
+from lilliput.corpus.duplicates import Search, find
 from lilliput.corpus.listing import source_of
-from lilliput.corpus.near import Map
+from lilliput.corpus.near import Map, clusters
 from lilliput.corpus.perplexity import Scorer
 from lilliput.corpus.processes import cores, share
 from lilliput.corpus.reading import Reader, Reading
@@ -58,10 +58,10 @@ class Together:
         cleaning: Cleaning,
         reading: Reading,
         by_parts: bool,
-        each: Callable[[int], Map] | None = None,
         scorer: Scorer | None = None,
+        search: Search = clusters,
     ) -> None:
-        self.cleaning, self.scorer, self.each = cleaning, scorer, each or self._each
+        self.cleaning, self.scorer, self.search = cleaning, scorer, search
         self.reading = Reading(**{field.name: getattr(reading, field.name) for field in fields(Reading)})
         parts = [source.parts if by_parts and source.parts else (None,) for source in sources]
         streams = [Stream(source, part) for source, own in zip(sources, parts, strict=True) for part in own]
@@ -102,7 +102,8 @@ class Together:
             own = islice(outcomes, funnel.kept)
             store.write(draft / f"{number:05}", _left(own, funnel), funnel)
 
-    def _documents(self) -> Iterator[Document]:
+    def documents(self) -> Iterator[Document]:
+        """The documents of all streams, before any step."""
         for stream in self.streams:
             documents = stream.source.documents(Reader(self.reading), stream.part)
             for document in limited(documents, stream.source):
@@ -118,8 +119,8 @@ class Together:
             return (result.text for _, result in islice(outcomes, skip, None) if isinstance(result, Document))
 
         if duplicates := self.cleaning.duplicates:
-            each = self.each(sum(funnel.kept_bytes for funnel in funnels))
-            steps.append(find(texts, duplicates, scratch, each).apply)
+            each = self._each(sum(funnel.kept_bytes for funnel in funnels))
+            steps.append(find(texts, duplicates, scratch, each, self.search).apply)
         if self.cleaning.contamination:
             sets = {source.label: _evaluation(source, self.reading) for source in self._against}
             steps.append(_without(contamination.wanted(sets, self.cleaning.contamination)))
@@ -132,7 +133,7 @@ class Together:
 
     def _outcomes(self, steps: Sequence[Step], held_out: int) -> Iterator[Outcome]:
         """What becomes of each document of all streams; the first `held_out` ones stay as they are."""
-        outcomes: Iterator[Outcome] = ((document, document) for document in self._documents())
+        outcomes: Iterator[Outcome] = ((document, document) for document in self.documents())
         for number, step in enumerate(steps):
             if number == 0 and self.cleaning.duplicates:
                 outcomes = _spared(through(outcomes, step), held_out)
@@ -274,7 +275,12 @@ class Left(Entry):
 
 
 def clean_sources(
-    sources: Sequence[Source], cleaning: Cleaning, reading: Reading, split: SplitConfig, scorer: Scorer | None = None
+    sources: Sequence[Source],
+    cleaning: Cleaning,
+    reading: Reading,
+    split: SplitConfig,
+    scorer: Scorer | None = None,
+    search: Search = clusters,
 ) -> list[Entry]:
     """The sources of a recipe after cleaning, each itself where nothing is to be cleaned."""
     ruled = [after_rules(source, cleaning) for source in sources]
@@ -282,7 +288,7 @@ def clean_sources(
         return ruled
     by_parts, scope = split.kind in ("auto", "official"), cleaning.duplicates.scope if cleaning.duplicates else "corpus"
     groups = [ruled] if scope == "corpus" else [[source] for source in ruled]
-    together = [Together(group, cleaning, reading, by_parts, scorer=scorer) for group in groups]
+    together = [Together(group, cleaning, reading, by_parts, scorer, search) for group in groups]
     return [Left(source, one) for group, one in zip(groups, together, strict=True) for source in group]
 
 
