@@ -106,3 +106,47 @@ def test_wrong_words_are_refused_in_one_line(lilliput, words, code, cause):
     found, out, err = lilliput("build", *words)
     assert (found, out) == (code, "")
     assert cause in err.splitlines()[0]
+
+
+def test_the_other_engine_builds_the_same_shards_and_a_third_is_refused(lilliput, folder, monkeypatch, tmp_path):
+    words = ["build", str(folder), SHORT, "data.cleaning.duplicates=true", "--json"]
+    local = json.loads(lilliput(*words)[1])
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "other"))
+    other = json.loads(lilliput(*words, "data.cleaning.workers=1", "--engine", "datatrove")[1])
+    assert other["sources"] == local["sources"]
+    names = [[Path(shard["folder"]).name for shard in built["shards"]] for built in (local, other)]
+    assert names[0] == names[1]
+    code, _, err = lilliput(*words, "--engine", "spark")
+    assert (code, err.splitlines()[0]) == (Exit.USAGE, "error: there is no engine `spark`")
+
+
+def test_near_duplicates_evaluation_texts_and_lines_are_shown_in_the_funnel(lilliput, folder, tmp_path):
+    held_out = tmp_path / "evaluation.txt"
+    held_out.write_text(" ".join(f"w09{k}" for k in range(10)), "utf-8")
+    words = ["data.cleaning.duplicates.near=true", f"data.cleaning.contamination={{against: [{held_out}], words: 8}}"]
+    code, out, _ = lilliput("build", str(folder), *words, "--explain")
+    assert code == 0
+    assert [f"holds text of {held_out}"[:40] in line for line in out.splitlines()].count(True) >= 1
+
+
+def test_a_file_is_cleaned_beside_itself_and_nothing_is_overwritten(lilliput, folder):
+    code, out, _ = lilliput("clean", str(folder / "0.txt"), "rules=[{kind: short, min_words: 9}]")
+    assert code == 0
+    target = folder / "0.clean.txt"
+    assert str(target) in out.replace("\n", "")
+    assert [len(text.split()) for text in target.read_text("utf-8").split("\n<|endoftext|>\n")] == [9, 10]
+    code, _, err = lilliput("clean", str(folder / "0.txt"), "rules=short")
+    assert (code, "exists already" in err) == (Exit.EXISTS, True)
+    code, _, err = lilliput("clean", str(folder / "1.txt"))
+    assert (code, "the rules leave nothing" in err) == (Exit.CONTENT, True)
+    assert sorted(path.name for path in folder.iterdir()) == ["0.clean.txt", "0.txt", "1.txt", "2.txt", "3.txt"]
+
+
+def test_rows_are_cleaned_into_rows(lilliput, tmp_path):
+    rows = tmp_path / "a.jsonl"
+    rows.write_text('{"text": "one"}\n{"text": "fianc\\u00c3\\u00a9e of a king"}\n', "utf-8")
+    code, out, _ = lilliput("clean", str(rows), "rules=[encoding, {kind: short, min_words: 3}]", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert Path(found["file"]).read_text("utf-8") == '{"text": "fiancée of a king"}\n'
+    assert (found["funnel"]["documents"], found["funnel"]["kept"], found["funnel"]["edited"]) == (2, 1, {"encoding": 1})

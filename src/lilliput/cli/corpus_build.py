@@ -1,19 +1,23 @@
 """`lilliput corpus build` and `clean`: text into clean token shards, and one file into a clean one."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from lilliput.cli.corpus_look import Json
 from lilliput.cli.terminal import note, say, say_json, say_table
+from lilliput.config.errors import Exit, LilliputError
 
+ENGINES = ("local", "datatrove")
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="settings that win")]
 
 
 def build(
     corpus: Annotated[str, typer.Argument(metavar="RECIPE|NAME|PATH", help="a recipe, a corpus, or text of your own")],
     overrides: Overrides = None,
+    engine: Annotated[str, typer.Option(help="local, or datatrove: its executors on this machine")] = "local",
     explain: Annotated[
         bool, typer.Option("--explain", help="show what became of the documents, with examples")
     ] = False,
@@ -28,7 +32,9 @@ def build(
     from lilliput.stages.building import preparation
 
     stop.install()
-    built = build_corpus(preparation(corpus, overrides or []))
+    if engine not in ENGINES:
+        raise LilliputError(f"there is no engine `{engine}`", f"it may be {' or '.join(ENGINES)}", Exit.USAGE)
+    built = build_corpus(preparation(corpus, overrides or []), engine)
     if json:
         say_json(_record(built))
         return
@@ -37,10 +43,35 @@ def build(
     _say_sources(built)
     if explain:
         for label, funnel in zip(built.labels, built.funnels, strict=True):
+            say()
             _say_funnel(label, funnel)
     say()
     rows = [(part, s.num_documents, s.num_tokens, s.bytes, _name(s)[:16]) for part, _, s in built.shards()]
     say_table(["part", "documents", "tokens", "bytes", "shard"], rows)
+
+
+def clean(
+    file: Annotated[Path, typer.Argument(help="text, or rows; .gz and .zst too")],
+    overrides: Overrides = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="by default NAME.clean.txt or .jsonl")] = None,
+    json: Json = False,
+) -> None:
+    """Write what rules leave of a file beside it, and show what they did; nothing is overwritten.
+
+    Words are keys of `data.cleaning` and of reading, without rules `encoding` and `short` are used.
+    Example: lilliput corpus clean diary.txt rules='[encoding, {kind: short, min_words: 20}]'
+    """
+    from lilliput.corpus.cleaned_file import clean_file
+    from lilliput.runs import stop
+    from lilliput.stages.building import cleaning_of
+
+    stop.install()
+    target, funnel = clean_file(file, output, *cleaning_of(overrides or []))
+    if json:
+        say_json({"file": str(target), "funnel": vars(funnel)})
+        return
+    _say_funnel(str(file), funnel)
+    say(f"written to {target}")
 
 
 def _say_sources(built: Any) -> None:
@@ -56,7 +87,6 @@ def _short(label: str, width: int = 32) -> str:
 
 
 def _say_funnel(label: str, funnel: Any) -> None:
-    say()
     dropped = [[f"- {reason}", count] for reason, count in sorted(funnel.dropped.items(), key=lambda pair: -pair[1])]
     say_table([_short(label, 60), "documents"], [["read", funnel.documents], *dropped, ["= kept", funnel.kept]])
     for rule, count in funnel.edited.items():
@@ -92,5 +122,5 @@ def _record(built: Any) -> dict[str, Any]:
     }
 
 
-COMMANDS: tuple[Callable[..., Any], ...] = (build,)
+COMMANDS: tuple[Callable[..., Any], ...] = (build, clean)
 """What `lilliput corpus` builds with."""

@@ -1,15 +1,21 @@
 """Building a corpus: everything that a recipe does before it trains, and what became of each document on the way."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from lilliput.config import load as config
-from lilliput.config.settings import settings
-from lilliput.corpus.cleaning import Funnel
+from lilliput.config.settings import Fatal, settings
+from lilliput.corpus.cleaning import Cleaning, Funnel, expand_cleaning
+from lilliput.corpus.cluster import Plan, run_locally
 from lilliput.corpus.document import Part
+from lilliput.corpus.filters import Rule
+from lilliput.corpus.filters.encoding import EncodingRule
+from lilliput.corpus.filters.length import ShortRule
 from lilliput.corpus.mixing import weights, within
 from lilliput.corpus.named import is_path
+from lilliput.corpus.processes import cores
+from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources.entry import Entry
 from lilliput.stages.prepare import Clean, Data, DataConfig, ValidationConfig, prepare
 from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
@@ -26,6 +32,14 @@ class Preparation:
     tokenizer: TokenizerConfig = BytesConfig()
     """How text becomes ids."""
     validation: ValidationConfig = ValidationConfig()
+
+
+@settings
+class FileCleaning(Reading):
+    """How one file is read and cleaned."""
+
+    rules: Fatal[tuple[Rule, ...]] = (EncodingRule(), ShortRule())
+    """Rules for each document, in order."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +81,26 @@ def loaded(tree: Mapping[str, Any], origin: str) -> Preparation:
     return Preparation(data=DataConfig(**narrowed), tokenizer=found.tokenizer, validation=found.validation)
 
 
-def build(prepared: Preparation) -> Built:
-    """Write the shards of a corpus, as training would; what is there already is opened."""
+def cleaning_of(overrides: Sequence[str]) -> tuple[Cleaning, Reading]:
+    """How `corpus clean` cleans, and reads: without words by the defaults of `FileCleaning`."""
+    tree = config.merge({}, overrides)
+    wanted = config.load(FileCleaning, expand_cleaning(tree), origin="corpus clean")
+    return Cleaning(rules=wanted.rules), _reading(wanted)
+
+
+def _reading(wanted: Reading) -> Reading:
+    """What of some settings says how bytes are read."""
+    return Reading(**{field.name: getattr(wanted, field.name) for field in fields(Reading)})
+
+
+def build(prepared: Preparation, engine: str = "local") -> Built:
+    """Write the shards of a corpus, as training would; what is there already is opened.
+
+    `datatrove` cleans through that library's executors and leaves the same bytes.
+    """
     data = prepared.data
+    if engine == "datatrove":
+        run_locally(plan(data), data.cleaning.workers or cores())
     shards = prepare(data, prepared.validation, open_tokenizer(prepared.tokenizer, data))
     clean = Clean(data).all
     shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
@@ -80,6 +111,11 @@ def build(prepared: Preparation) -> Built:
         shards,
         [funnel(source, data) for source in clean],
     )
+
+
+def plan(data: DataConfig) -> Plan:
+    """The cleaning of a recipe's data, for executors that carry it out elsewhere."""
+    return Plan(data.sources, data.cleaning, _reading(data), data.split)
 
 
 def funnel(source: Entry, data: DataConfig) -> Funnel:
