@@ -1,5 +1,6 @@
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -11,6 +12,7 @@ from lilliput.corpus import raw
 from lilliput.corpus.cache import held, remove_raw
 from lilliput.corpus.getting import Announced, get
 from lilliput.corpus.listing import source_of
+from lilliput.corpus.reading import Reader, Reading
 from lilliput.runs.home import downloads, home, shards
 
 ROWS = [{"text": f"document {number}"} for number in range(10)]
@@ -155,3 +157,27 @@ def test_raw_files_are_removed_and_those_of_a_person_never(loopback_hub, tmp_pat
     assert len(list(source.pieces())) == 1
     assert remove_raw([source]) == 0
     assert len(list(source.pieces())) == 1
+
+
+def test_a_sample_that_a_recipes_limit_left_never_stands_for_the_whole(loopback_hub, monkeypatch):
+    monkeypatch.setattr(raw, "UNASKED", 10)
+    loopback_hub.hold("some/set", {"train.parquet": parquet(ROWS)})
+    assert len(list(source_of("some/set", {"max_samples": 3}).pieces())) == 1
+    with pytest.raises(LilliputError, match="downloading all of it takes"):
+        source_of("some/set").pieces()
+    list(get(["some/set"], 3))
+    assert "sample of the first 3 rows" in source_of("some/set").provenance()
+
+
+def test_only_the_file_that_is_read_is_compared_with_its_record(loopback_hub):
+    loopback_hub.hold("some/set", {f"train-{n}.jsonl": json_lines(ROWS) for n in range(3)})
+    source = source_of("some/set")
+    first, second, third = source.pieces()
+    with Path(third).open("ab") as file:
+        file.write(b"x")
+    reader = Reader(Reading())
+    assert len(list(source.piece(first, reader))) == len(list(source.piece(second, reader))) == 10
+    with pytest.raises(LilliputError, match="is not what was downloaded"):
+        list(source.piece(third, reader))
+    with pytest.raises(LilliputError, match="is not what was downloaded"):
+        source.fingerprint()

@@ -79,18 +79,22 @@ def _order(name: str, samples: int | None, options: Mapping[str, Any]) -> _Order
     limit = {} if samples is None else {"max_samples": samples}
     source = source_of(name, {**options, **limit})
     if isinstance(source, HubSource) and not source.is_given:
-        wanted = [source.wanted(part) for part in source.splits()]
-        rows = source.rows()
-        # Asked for whole, a sample that is here is not enough.
-        missing = [
-            each for each in wanted if (kept := raw.present(each, rows)) is None or (rows is None and not kept.is_whole)
-        ]
-        return _Order(name, source, tuple(raw.plan(each, rows) for each in missing))
+        missing = [each for part in source.splits() if not _is_here(each := source.wanted(part), source.rows())]
+        return _Order(name, source, tuple(raw.plan(each, source.rows()) for each in missing))
     if isinstance(source, PublishedSource) and samples is not None and PUBLISHED[name].size > raw.UNASKED >> 2:
         cause = f"{name} comes as whole files: it cannot be cut to {samples:,} documents before it is here"
         action = f"leave --samples out, or name its repository on the hub, which comes row by row{_repository(name)}"
         raise LilliputError(cause, action, Exit.USAGE)
     return _Order(name, source)
+
+
+def _is_here(wanted: raw.Wanted, rows: int | None) -> bool:
+    """Asked for whole, a sample is not enough; asked for a number, what a recipe's limit left is from now on."""
+    kept = raw.present(wanted, rows)
+    if kept is None or (rows is None and not kept.is_whole):
+        return False
+    raw.mark(kept)
+    return True
 
 
 def _repository(name: str) -> str:
@@ -117,7 +121,7 @@ def free_space() -> int:
 def _files(order: _Order) -> Iterator[Got]:
     new = set[Path]()
     for plan in order.plans:
-        for piece in raw.download(plan):
+        for piece in raw.download(plan, is_asked=True):
             path = plan.folder / piece.name
             new.add(path)
             yield Got(order.name, path, piece.size, piece.rows, is_new=True)

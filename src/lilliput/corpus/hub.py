@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
+
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.files import BLOCK, opened, shown
 from lilliput.runs import durable
 
+CARDS = ("README.md", ".huggingface.yaml")
+"""Where a set may say which files are its data."""
 TRIES = 3
 """Attempts for one file whose content is not what the hub announced."""
 
@@ -57,11 +61,12 @@ def find_split(repository: str, subset: str | None, split: str, revision: str | 
         api = _api(datasets)
         info = api.dataset_info(repository, revision=revision)
         _refuse_scripts(repository, [each.rfilename for each in info.siblings or []], here)
+        _refuse_addresses(api, repository, str(info.sha), [each.rfilename for each in info.siblings or []])
         builder = _builder(datasets, repository, subset, str(info.sha))
         found = {str(name): files for name, files in (builder.config.data_files or {}).items()}
         if split not in found:
             raise _wrong("split", split, list(found), repository)
-        names = [_path(address, repository) for address in found[split]]
+        names = [_path(address, repository, str(info.sha)) for address in found[split]]
         entries = {entry.path: entry for entry in _entries(api, repository, names, str(info.sha))}
     described = (builder.info.splits or {}).get(split)
     return Split(
@@ -107,9 +112,8 @@ def _builder(datasets: Any, repository: str, subset: str | None, revision: str) 
         if known := re.search(r"\[('.*')\]|available configs: \[(.*?)\]", words, re.DOTALL):
             names = re.findall(r"'([^']+)'", known[0])
             raise _wrong("subset", subset, names, repository) from None
-        raise LilliputError(
-            f"the hub's {repository} cannot be read: {one_line(words)}", "name another set", Exit.UNAVAILABLE
-        ) from None
+        cause = f"the hub's {repository} cannot be read: {one_line(words)}"
+        raise LilliputError(cause, "name another set", Exit.UNAVAILABLE) from None
 
 
 def _wrong(what: str, name: str | None, known: list[str], repository: str) -> LilliputError:
@@ -127,19 +131,53 @@ def _refuse_scripts(repository: str, names: list[str], here: str) -> None:
         raise LilliputError(cause, action, Exit.UNAVAILABLE)
 
 
-def _path(address: str, repository: str) -> str:
-    """The path within the set of an address as `datasets` gives it, hf://datasets/OWNER/SET@REVISION/PATH."""
-    path = re.sub(r"^hf://datasets/[^/]+/[^/@]+@[^/]+/", "", str(address))
+def _refuse_addresses(api: Any, repository: str, revision: str, names: list[str]) -> None:
+    """A set's card says which files are its data: of its own, never of this machine or of another address."""
+    from huggingface_hub.repocard import metadata_load
+
+    for name in CARDS:
+        if name in names:
+            path = Path(api.hf_hub_download(repository, name, repo_type="dataset", revision=revision))
+            try:
+                card = metadata_load(path) if name.endswith(".md") else yaml.safe_load(path.read_text("utf-8"))
+            except (yaml.YAMLError, ValueError):
+                cause = f"the card {name} of the hub's {repository} cannot be read"
+                raise LilliputError(cause, "name another set", Exit.CONTENT) from None
+            for word in _words(card.get("configs") if isinstance(card, dict) else None):
+                if "://" in word or not is_inside(word):
+                    cause = f"the hub's {repository} names a file {shown(word)!r} outside of the set"
+                    raise LilliputError(cause, "name another set: this one is not to be trusted", Exit.CONTENT)
+
+
+def _words(configs: Any) -> Iterator[str]:
+    """All patterns of files that a card's `configs` say."""
+    if isinstance(configs, str):
+        yield configs or "."
+    elif isinstance(configs, list):
+        for each in configs:
+            yield from _words(each)
+    elif isinstance(configs, dict):
+        for key in ("data_files", "data_dir", "path"):
+            yield from _words(configs.get(key))
+        if "data_files" not in configs and "path" not in configs and "config_name" not in configs:
+            for value in configs.values():  # {split: pattern}
+                yield from _words(value)
+
+
+def _path(address: str, repository: str, revision: str) -> str:
+    """The path within the set of an address as `datasets` gives it; a set could name files of others'."""
+    root = f"hf://datasets/{repository}@{revision}/"
+    path = str(address).removeprefix(root)
     if path == address or not is_inside(path):
         cause = f"the hub's {repository} names a file {shown(path)!r} outside of the set"
-        raise LilliputError(cause, "name another set", Exit.CONTENT)
+        raise LilliputError(cause, "name another set: this one is not to be trusted", Exit.CONTENT)
     return path
 
 
 def is_inside(path: str) -> bool:
     """True for a path that stays in its folder under the rules of every system."""
     parts = PurePosixPath(path).parts
-    return bool(parts) and not any(part in ("..", "/") or set(part) & set("\\:\0\n") for part in parts)
+    return path == "." or (bool(parts) and not any(part in ("..", "/") or set(part) & set("\\:\0\n") for part in parts))
 
 
 def _entries(api: Any, repository: str, names: list[str], revision: str) -> Iterator[Any]:
@@ -231,9 +269,15 @@ def explained(repository: str, here: str) -> Iterator[None]:
     except errors.HFValidationError:
         cause, action = f"{repository!r} is no name of a set of the hub", "write OWNER/SET, or ./PATH for files"
         raise LilliputError(cause, action, Exit.RECIPE) from None
-    except (OSError, errors.HTTPError, RuntimeError) as error:  # type: ignore[attr-defined]
+    except FileNotFoundError as error:
+        if isinstance(error, errors.LocalEntryNotFoundError):
+            raise unreachable(repository, here, error) from None
         if "gated dataset" in str(error):  # `datasets` raises an error of its own
             raise _gated(repository, here) from None
+        cause = f"the hub's {repository} holds no data that can be read here: {one_line(str(error))}"
+        action = "check `subset` and `split`, name another set, or download its files and name them by their path"
+        raise LilliputError(cause, action, Exit.UNAVAILABLE) from None
+    except (OSError, errors.HTTPError, RuntimeError) as error:  # type: ignore[attr-defined]
         raise unreachable(repository, here, error) from None
 
 

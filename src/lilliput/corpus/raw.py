@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -64,6 +64,8 @@ class Kept:
     is_whole: bool
     """All files of the split, or all its rows."""
     pieces: tuple[Piece, ...]
+    is_asked: bool = False
+    """True where a person asked for so many rows; a recipe's limit leaves it False."""
 
     @property
     def size(self) -> int:
@@ -76,17 +78,11 @@ class Kept:
         return sum(counts) if len(counts) == len(self.pieces) else None
 
     def serves(self, rows: int | None) -> bool:
-        """True where nothing more is needed for the first `rows` rows; a sample serves whoever asks for no number."""
-        return self.is_whole or (bool(self.pieces) and (rows is None or (self.rows or 0) >= rows))
+        """True where nothing more is needed for the first `rows` rows.
 
-    def paths(self) -> list[Path]:
-        """Its files in order, each compared with its record once per process.
-
-        Raises LilliputError (CONTENT) where one is damaged.
+        Without a number a sample serves that a person asked for, never one that another recipe's limit left.
         """
-        for piece in self.pieces:
-            _verify(self.folder / piece.name, piece, _version(self.folder / piece.name))
-        return [self.folder / piece.name for piece in self.pieces]
+        return self.is_whole or (bool(self.pieces) and (self.is_asked if rows is None else (self.rows or 0) >= rows))
 
 
 def _plain(word: str) -> str:
@@ -95,6 +91,14 @@ def _plain(word: str) -> str:
     return (
         name if name == word or name == word.replace("/", "__") else f"{name}-{sha256(word.encode()).hexdigest()[:8]}"
     )
+
+
+def verify(path: Path, piece: Piece) -> None:
+    """Compare a raw file with its record, once per process and version of the file.
+
+    Raises LilliputError (CONTENT) where it is damaged or gone.
+    """
+    _verify(path, piece, _version(path))
 
 
 def _version(path: Path) -> tuple[int, ...] | None:
@@ -126,7 +130,8 @@ def _kept(folder: Path) -> Kept | None:
     try:
         record = json.loads(path.read_text("utf-8"))
         pieces = tuple(Piece(**piece) for piece in record["pieces"])
-        return Kept(folder, str(record["revision"]), bool(record["is_whole"]), pieces)
+        is_whole, is_asked = bool(record["is_whole"]), bool(record["is_asked"])
+        return Kept(folder, str(record["revision"]), is_whole, pieces, is_asked)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -135,7 +140,7 @@ def _kept(folder: Path) -> Kept | None:
 
 
 def _record(kept: Kept) -> None:
-    value = {"revision": kept.revision, "is_whole": kept.is_whole, "pieces": [asdict(piece) for piece in kept.pieces]}
+    value = {name: content for name, content in asdict(kept).items() if name != "folder"}
     durable.replace(kept.folder / RECORD, json.dumps(value, indent=1).encode())
 
 
@@ -200,15 +205,17 @@ def amount(size: int) -> str:
     return f"{size} bytes"
 
 
-def download(planned: Plan) -> Iterator[Piece]:
+def download(planned: Plan, *, is_asked: bool = False) -> Iterator[Piece]:
     """Carry out a plan; yields each raw file once it is committed. Ended at any point, it goes on from there.
 
+    `is_asked`: a person asked for this number of rows, so that they serve recipes without a limit, too.
     Raises LilliputError: UNAVAILABLE, CONTENT, RECIPE (no such column), DISK_FULL, IO.
     """
     folder = planned.folder
     try:
         durable.make_dir(folder)
         begun = _kept(folder) or Kept(folder, planned.split.revision, False, ())
+        begun = replace(begun, is_asked=begun.is_asked or is_asked)
         yield from (_whole if planned.rows is None else _rows)(planned, begun)
     except OSError as error:
         raise durable.explain(error) from None
@@ -225,7 +232,7 @@ def _whole(planned: Plan, kept: Kept) -> Iterator[Piece]:
         durable.rename(path, kept.folder / piece.name)
         durable.sync_dir(kept.folder)
         is_last = number + 1 == len(planned.split.files)
-        kept = Kept(kept.folder, kept.revision, is_last, (*kept.pieces, piece))
+        kept = replace(kept, is_whole=is_last, pieces=(*kept.pieces, piece))
         _record(kept)
         yield piece
     if incoming.is_dir():
@@ -249,11 +256,11 @@ def _rows(planned: Plan, kept: Kept) -> Iterator[Piece]:
         durable.rename(temporary, kept.folder / name)
         piece = Piece(name, record.size, record.sha256, len(held))
         done += len(held)
-        kept = Kept(kept.folder, kept.revision, False, (*kept.pieces, piece))
+        kept = replace(kept, pieces=(*kept.pieces, piece))
         _record(kept)
         yield piece
     if done < planned.rows:  # the set has no more
-        _record(Kept(kept.folder, kept.revision, True, kept.pieces))
+        _record(replace(kept, is_whole=True))
 
 
 def _lines(rows: Iterator[Mapping[str, Any]]) -> Iterator[bytes]:
@@ -271,6 +278,12 @@ def _file_of(lines: Iterator[bytes]) -> list[bytes]:
         if len(held) >= ROWS and size >= BYTES:
             break
     return held
+
+
+def mark(kept: Kept) -> None:
+    """Note that a person asked for a sample that a recipe's limit had left."""
+    if not kept.is_asked:
+        _record(replace(kept, is_asked=True))
 
 
 def ensure(wanted: Wanted, rows: int | None) -> Kept:

@@ -95,10 +95,10 @@ def test_a_limit_downloads_no_more_rows_than_it_needs(loopback_hub, monkeypatch)
     files = sorted(path.name for path in downloads().rglob("*.jsonl"))
     assert files == ["rows-00000.jsonl", "rows-00001.jsonl"]
     assert "sample of the first 4 rows" in source({"name": "some/set", "max_samples": 4}).provenance()
-    # More rows go on where the sample ends; fewer, or no number, are served by what is here.
+    # More rows go on where the sample ends; fewer are served by what is here.
     assert len(texts({"name": "some/set", "max_samples": 6})) == 6
     asked = len(loopback_hub.asked)
-    assert len(texts({"name": "some/set", "max_samples": 5})) == len(texts("some/set")) == 6
+    assert len(texts({"name": "some/set", "max_samples": 5})) == 6
     assert len(loopback_hub.asked) == asked
     assert len(texts({"name": "some/set", "max_samples": 60})) == 10
 
@@ -270,3 +270,62 @@ def test_a_file_name_that_leads_out_of_its_folder_is_refused(path):
     from lilliput.corpus.hub import is_inside
 
     assert not is_inside(path)
+
+
+def test_rows_as_they_come_survive_a_busy_hub_and_a_cut_connection(loopback_hub, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "STREAMING_READ_RETRY_INTERVAL", 0)
+    rows = [{"text": f"{number} " * 500} for number in range(300)]
+    for fault in (429, 500, "cut"):
+        loopback_hub.hold(f"some/set{fault}", {"train.jsonl": json_lines(rows)})
+        loopback_hub.fail(fault, "train.jsonl", retry_after=1)
+        assert len(texts({"name": f"some/set{fault}", "max_samples": 250})) == 250
+
+
+def test_a_hub_that_breaks_down_midway_is_one_clear_line_and_what_came_stays(loopback_hub, monkeypatch):
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "STREAMING_READ_MAX_RETRIES", 1)
+    monkeypatch.setattr(datasets.config, "STREAMING_READ_RETRY_INTERVAL", 0)
+    monkeypatch.setattr(raw, "ROWS", 10)
+    monkeypatch.setattr(raw, "BYTES", 1)
+    files = {f"train-{n}.jsonl": json_lines([{"text": f"{n} {m}"} for m in range(20)]) for n in range(2)}
+    loopback_hub.hold("some/set", files)
+    loopback_hub.fail(404, "train-1.jsonl", times=99)
+    found = refused({"name": "some/set", "max_samples": 40})
+    assert found.code == Exit.UNAVAILABLE
+    assert len(list(downloads().rglob("rows-*.jsonl"))) == 2
+    loopback_hub.faults.clear()
+    assert len(texts({"name": "some/set", "max_samples": 40})) == 40
+
+
+@pytest.mark.parametrize("limit", [{}, {"max_samples": 3}])
+@pytest.mark.parametrize("name", ["data/../../evil.jsonl", "..\\..\\evil.jsonl", "/etc/evil.jsonl", "c:evil.jsonl"])
+def test_a_hub_never_chooses_where_its_files_go(loopback_hub, tmp_path, name, limit):
+    loopback_hub.hold("some/bare", {name: json_lines(ROWS)})
+    loopback_hub.hold("some/set", {name: json_lines(ROWS)}, {"default": {"train": [name]}})
+    before = {path for path in tmp_path.rglob("*") if path.is_file()}
+    for repository in ("some/bare", "some/set"):
+        assert refused({"name": repository, **limit}).code in (Exit.CONTENT, Exit.UNAVAILABLE)
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("limit", [{}, {"max_samples": 3}])
+def test_a_card_cannot_name_files_of_this_machine_or_of_another_set(loopback_hub, tmp_path, limit):
+    (tmp_path / "secret.jsonl").write_bytes(json_lines(ROWS))
+    loopback_hub.hold("some/other", {"train.jsonl": json_lines(ROWS)})
+    theirs = f"hf://datasets/some/other@{REVISION}/train.jsonl"
+    for number, path in enumerate((str(tmp_path / "secret.jsonl"), theirs, f"{loopback_hub.url}/train.jsonl")):
+        name = f"some/set{number}"
+        loopback_hub.hold(name, {"train.jsonl": json_lines(ROWS)}, {"default": {"train": [path]}})
+        found = refused({"name": name, **limit})
+        assert (found.code, "outside of the set" in found.cause) == (Exit.CONTENT, True)
+    assert not downloads().exists()
+
+
+def test_a_card_that_is_no_card_is_one_clear_line(loopback_hub):
+    loopback_hub.hold("some/set", {"train.jsonl": json_lines(ROWS), "README.md": b"---\nconfigs: [\n---\n"})
+    assert refused("some/set").code == Exit.CONTENT
+    loopback_hub.hold("some/plain", {"train.jsonl": json_lines(ROWS), "README.md": b"# A set\n"})
+    assert len(texts("some/plain")) == 10

@@ -38,6 +38,18 @@ class Place:
     rows_are: RowsAre
     is_row: bool = False
     """True where the whole file is one row."""
+    piece: raw.Piece | None = None
+    """What was recorded of it, where it was downloaded."""
+
+    def digest(self) -> str:
+        """sha256 of its content, which is that of its record.
+
+        Raises LilliputError (CONTENT) where it is damaged.
+        """
+        if self.piece is None:
+            return digest(self.path)[1]
+        raw.verify(self.path, self.piece)
+        return self.piece.sha256
 
 
 @settings
@@ -128,11 +140,11 @@ class HubSource(Rowed):
         if given:
             return list(first([place for place in given if part in (None, place.part) or place.part is None], self))
         has_parts = bool(self.parts)
+        kept = [(each, raw.ensure(self.wanted(each), self.rows())) for each in self.splits() if part in (None, each)]
         return [
-            Place(path, each if has_parts else None, self.columns(), self.shape())
-            for each in self.splits()
-            if part in (None, each)
-            for path in first(raw.ensure(self.wanted(each), self.rows()).paths(), self)
+            Place(found.folder / piece.name, each if has_parts else None, self.columns(), self.shape(), piece=piece)
+            for each, found in kept
+            for piece in first(found.pieces, self)
         ]
 
     def pieces(self, part: Part | None = None) -> list[str]:
@@ -144,6 +156,8 @@ class HubSource(Rowed):
 
     def read(self, place: Place, reader: Reader) -> Iterator[Document]:
         """The documents of one file."""
+        if place.piece is not None:
+            raw.verify(place.path, place.piece)
         how, name = self.joining(place.rows_are), shown(place.path.name)
         if not place.is_row:
             yield from read_joined(place.path, place.columns, how, reader, self.label, name, place.part)
@@ -152,7 +166,7 @@ class HubSource(Rowed):
                 yield Document(document, self.label, key, place.part)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        seen = [f"{place.columns} {place.rows_are} {digest(place.path)[1]}" for place in self.places(part)]
+        seen = [f"{place.columns} {place.rows_are} {place.digest()}" for place in self.places(part)]
         return hashed(self, seen, ("weight", "name", "max_bytes"), later=OPTIONS)
 
     def provenance(self) -> str:
