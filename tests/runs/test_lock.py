@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.runs.faults import faults
 from lilliput.runs.lock import Owner, RunLock, is_locked, owner
 
 SOURCE = str(Path(__file__).parents[2] / "src")
@@ -85,6 +86,15 @@ def test_children_do_not_keep_it(tmp_path, then):
     os.killpg(process.pid, signal.SIGKILL)
     process.stdout.close()
     assert taken
+
+
+def test_a_disk_that_is_too_full_for_the_owners_record_does_not_leave_it_locked(tmp_path):
+    faults.reset("ENOSPC@1")
+    with pytest.raises(OSError, match="LOCK"):
+        RunLock(tmp_path / "LOCK").acquire()
+    faults.reset()
+    with RunLock(tmp_path / "LOCK") as lock:
+        assert lock.is_held
 
 
 def test_asking_does_not_make_the_file(tmp_path):

@@ -11,13 +11,13 @@ from tests.faults.reference_task import recipe
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs.checkpoints import MODEL
 from lilliput.runs.run import Run
+from lilliput.runs.shelf import Shelf
 from lilliput.runs.tensors import read_tensors
 from lilliput.stages.begin import train_run
 from lilliput.stages.events import Noted
 from lilliput.stages.opened import open_model
 from lilliput.stages.recipe import read_recipe
 from lilliput.training import calibration
-from lilliput.training.expert_files import ExpertFolder
 
 MIXTURE = {
     "family": "mixtral",
@@ -69,8 +69,12 @@ def trained(train, tmp_path):
     return all_three
 
 
+def files(folder: Path) -> dict[str, Path]:
+    return {name: kept.path for name, kept in Shelf(folder, ".safetensors").kept().items()}
+
+
 def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+    return {name: path.read_bytes() for name, path in files(folder).items()}
 
 
 def weights(run: str) -> dict[str, np.ndarray]:
@@ -86,10 +90,8 @@ def test_training_one_expert_leaves_the_trunk_and_the_other_experts_as_they_were
     before = contents(folder)
     train("again", f"training.precision={precision}", "experts.mode=sequential", "experts.active=1", "optim.lr=1e-2")
     after = contents(folder)
-    assert {name for name in before if before[name] != after[name]} == {"layer-01.expert-1.safetensors"}
-    assert (
-        before.keys() == after.keys() == {"trunk.safetensors", *(f"layer-01.expert-{n}.safetensors" for n in range(3))}
-    )
+    assert {name for name in before if before[name] != after[name]} == {"layer-01.expert-1"}
+    assert before.keys() == after.keys() == {"trunk", *(f"layer-01.expert-{n}" for n in range(3))}
     phases = [weights(f"expert-{n}") for n in range(3)]
     trunk = [name for name in phases[0] if ".router." not in name and "blocks.1.feed_forward." not in name]
     assert len(trunk) > 8
@@ -102,17 +104,17 @@ def test_a_trunk_may_learn_slowly_beside_a_later_expert(train, trained):
     folder = Path(json.loads(Run.open("slow").config.read_text())["experts"]["folder"])
     after = contents(folder)
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == {"layer-01.expert-2.safetensors", "trunk.safetensors"}
+    assert changed == {"layer-01.expert-2", "trunk"}
 
 
 def test_an_expert_goes_on_with_its_own_optimizer_state(train, trained):
     folder = trained("fp32")
-    with read_tensors(folder / "layer-01.expert-1.safetensors") as found:
+    with read_tensors(files(folder)["layer-01.expert-1"]) as found:
         moments = {name: found[name] for name in found if "/exp_avg" in name}
         assert moments and all(value.any() for value in moments.values())
     told = train("more", "experts.mode=sequential", "experts.active=1", "training.length={steps: 1}", "optim.lr=1e-9")
     assert any("goes on from" in line for line in told)
-    with read_tensors(folder / "layer-01.expert-1.safetensors") as found:
+    with read_tensors(files(folder)["layer-01.expert-1"]) as found:
         for name, value in moments.items():  # one update keeps 0.9 or 0.95 of a moment
             assert np.linalg.norm(found[name]) > 0.3 * np.linalg.norm(value)
         assert int(found.metadata["updates"]) > 4
@@ -135,39 +137,14 @@ def test_experts_of_an_assembled_model_learn_only_after_their_thaw(train, traine
     assert told[0] == f"3 experts assembled from {folder}"
     found = weights("whole")
     for expert in range(3):
-        with read_tensors(folder / f"layer-01.expert-{expert}.safetensors") as file:
+        with read_tensors(files(folder)[f"layer-01.expert-{expert}"]) as file:
             names = [name for name in file if "/" not in name]
             assert len(names) == 2
             assert all(np.array_equal(found[name][expert], file[name][0]) is stay for name in names)
-    with read_tensors(folder / "trunk.safetensors") as file:
+    with read_tensors(files(folder)["trunk"]) as file:
         assert not np.array_equal(found["embed.weight"], file["embed.weight"])
     lines = [json.loads(line) for line in (Run.open("whole").path / "metrics.jsonl").read_text().splitlines()]
     assert all(0 < line["monitor.experts.1.router_entropy"] <= 1.1 for line in lines if line["kind"] == "step")
-
-
-@pytest.mark.parametrize("files", [1, 2])
-def test_a_folder_that_a_phase_was_killed_over_is_not_read_until_that_run_has_ended(train, monkeypatch, files):
-    words = ["experts.mode=sequential", "model.dense_layers=0", "model.num_experts=2"]
-    train("expert-0", *words)
-    train("expert-1", *words, "experts.active=1")
-    write, written = ExpertFolder._write, []
-
-    def killed(self, path, *rest):
-        if len(written) == files:
-            raise KeyboardInterrupt
-        written.append(path)
-        write(self, path, *rest)
-
-    monkeypatch.setattr(ExpertFolder, "_write", killed)
-    with pytest.raises(KeyboardInterrupt):
-        train("more", *words)
-    monkeypatch.setattr(ExpertFolder, "_write", write)
-    assembled = [*words, "experts.mode=assembled"]
-    with pytest.raises(LilliputError, match=r"was being written into .* when its run was stopped") as caught:
-        train("mixture", *assembled)
-    assert caught.value.code == Exit.CONTENT
-    train("more", *words)
-    assert "2 experts assembled" in train("mixture", *assembled)[0]
 
 
 def test_resuming_a_phase_that_has_ended_takes_nothing_back_of_what_later_phases_made_of_it(train, trained):
@@ -177,14 +154,17 @@ def test_resuming_a_phase_that_has_ended_takes_nothing_back_of_what_later_phases
     train("expert-0", "experts.mode=sequential", "training.precision=fp32")
     train("expert-1", "experts.mode=sequential", "training.precision=fp32", "experts.active=1")
     assert contents(folder) == before
-    (folder / "trunk.safetensors").unlink()
+    trunk = files(folder)["trunk"].read_bytes()
+    files(folder)["trunk"].unlink()
+    with pytest.raises(LilliputError, match=r"trunk.v\d.safetensors is not there any more"):
+        train("another", "experts.mode=sequential", "experts.active=1")
     train("expert-0", "experts.mode=sequential", "training.precision=fp32")
-    assert (folder / "trunk.safetensors").exists()
+    assert files(folder)["trunk"].exists() and files(folder)["trunk"].read_bytes() != trunk
 
 
 def test_an_expert_that_starts_beside_a_frozen_trunk_leaves_that_trunk_to_the_next(train, tmp_path):
     train("expert-0", "experts.mode=sequential", "experts.trunk_lr=0")
-    assert (tmp_path / "experts" / "trunk.safetensors").exists()
+    assert "trunk" in files(tmp_path / "experts")
     assert train("expert-1", "experts.mode=sequential", "experts.active=1")
 
 
@@ -199,7 +179,7 @@ def test_a_phase_can_be_opened_like_any_model(train, trained):
     ("words", "said", "code"),
     [
         (["experts.mode=sequential", "experts.active=3"], r"experts.active: 3 .* it may be 0 to 2", Exit.RECIPE),
-        (["experts.mode=sequential", "experts.active=1"], r"trunk.safetensors is not there", Exit.MISSING),
+        (["experts.mode=sequential", "experts.active=1"], r"holds no trunk", Exit.MISSING),
         (["experts.mode=sequential", "model.dense_layers=2"], r"experts.mode: .* no layer of this model", Exit.RECIPE),
         (["experts.mode=assembled"], r"lacks experts 0, 1, 2 of 3", Exit.MISSING),
     ],

@@ -79,7 +79,11 @@ class RunLock:
             raise
         self._descriptor = descriptor
         _held.add(self)
-        durable.overwrite(descriptor, self.path, json.dumps(asdict(Owner.of_this_process())).encode())
+        try:
+            durable.overwrite(descriptor, self.path, json.dumps(asdict(Owner.of_this_process())).encode())
+        except BaseException:
+            self.release()
+            raise
         return self
 
     def release(self) -> None:

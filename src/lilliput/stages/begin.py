@@ -1,7 +1,7 @@
 """A run begun, resumed, or branched off another: what it is, checked and written down before it trains."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -67,17 +67,20 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         experts.refuse_weights(recipe.experts)
         vocab = tokenizer.size
         checkpoint.check(Path(parent.checkpoint), recipe.model.family, vocab, tokenizer.fingerprint)
+    folder = experts.place(recipe.experts, origin.facts if origin else {})
     if origin is None and recipe.experts.mode != "together":
         model = outline(recipe.architecture, tokenizer.size)
-        folder = ExpertFolder(Path(recipe.experts.folder), model, tokenizer.fingerprint)
-        experts.check(folder, recipe.experts)
-    if run.is_new:
-        shares = origin.facts.get("shares", "windows") if origin else "tokens"
-        _describe(run, word, recipe, tokenizer, data, parent, shares)
-    elif changes:
-        run.write_config(config.dump(recipe))
-    run.started()
-    yield from logged(run.train_log, chain(told, pretrain(run, recipe, tokenizer, data)))
+        experts.check(ExpertFolder(folder, model, tokenizer.fingerprint), recipe.experts)
+    with experts.writing(folder, recipe.experts):
+        if run.is_new:
+            facts = {"shares": origin.facts.get("shares", "windows") if origin else "tokens"}
+            if recipe.experts.mode != "together":
+                facts["experts_folder"] = str(folder)
+            _describe(run, word, recipe, tokenizer, data, parent, facts)
+        elif changes:
+            run.write_config(config.dump(recipe))
+        run.started()
+        yield from logged(run.train_log, chain(told, pretrain(run, recipe, tokenizer, data)))
 
 
 def logged(path: Path, events: Iterable[Event]) -> Iterator[Event]:
@@ -112,11 +115,18 @@ def _parent(run: Run | None, path: Path, how: Literal["resume", "weights"]) -> P
 
 
 def _describe(
-    run: Run, word: str, recipe: Recipe, tokenizer: Tokenizer, data: Data, parent: Parent | None, shares: str
+    run: Run,
+    word: str,
+    recipe: Recipe,
+    tokenizer: Tokenizer,
+    data: Data,
+    parent: Parent | None,
+    facts: Mapping[str, str],
 ) -> None:
     """Write what the run is; with its manifest, the last file, there is a run.
 
-    `shares` is what weights of sources are shares of: tokens, or windows in runs made before there was a choice.
+    `facts`: `shares` is what weights of sources are shares of, tokens, or windows in runs made before there was a
+    choice; `experts_folder` is where experts lie that are trained one by one.
     """
     if run.tokenizer.exists():  # a process that was killed left it, perhaps for another recipe
         durable.remove_tree(run.tokenizer)
@@ -130,7 +140,7 @@ def _describe(
         tokenizer=tokenizer.fingerprint,
         data=data.names(),
         contract=_contract(recipe),
-        shares=shares,
+        **facts,
     )
 
 

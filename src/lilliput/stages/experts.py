@@ -5,7 +5,9 @@ other expert starts as a copy of expert 0 and sees text of its own, and the asse
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -16,7 +18,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, Semantic, settings
 from lilliput.models.contract import LanguageModel, ModelSettings
 from lilliput.optim import Optimizer
-from lilliput.training.expert_files import ExpertFolder, fill, roles
+from lilliput.training.expert_files import ExpertFolder, fill, reserved, roles
 
 ROUTER_DEVIATION = 1e-3
 """An assembled mixture begins with hardly any preference."""
@@ -124,8 +126,26 @@ def pace(model: LanguageModel, experts: ExpertsConfig) -> Pace:
     return Pace(dict.fromkeys(parts.trunk - still, trunk) if trunk != 1 else {}, late)
 
 
-def check(folder: ExpertFolder, experts: ExpertsConfig) -> None:
-    """Raise what `pace` and `begin` would: a look before there is a run, for which a model without storage will do."""
+def place(experts: ExpertsConfig, facts: Mapping[str, Any]) -> Path:
+    """Where the folder is: where it was when the run of these facts began, from wherever the run is resumed."""
+    here, then = Path(experts.folder).expanduser(), facts.get("experts_folder")
+    if then is None or (here.is_dir() and not Path(then).is_dir()):  # the whole work was moved
+        return here.absolute()
+    return Path(then)
+
+
+def writing(folder: Path, experts: ExpertsConfig) -> AbstractContextManager[None]:
+    """Keeps other runs from training the same; raises `LilliputError` (locked)."""
+    if experts.mode != "sequential":
+        return nullcontext()
+    return reserved(folder, experts.active, trunk=experts.trunk_factor > 0)
+
+
+def check(folder: ExpertFolder, experts: ExpertsConfig, *, whole: bool = True) -> None:
+    """Raise what `pace` and `begin` would: a look before there is a run, for which a model without storage will do.
+
+    Not `whole`: without hashing the files.
+    """
     if not folder.roles.layers:
         raise _no_layers(experts)
     there = folder.experts()
@@ -137,9 +157,9 @@ def check(folder: ExpertFolder, experts: ExpertsConfig) -> None:
                 f"train it first: experts.mode=sequential experts.active={absent[0]}",
                 Exit.MISSING,
             )
-        folder.check(wanted)
-    elif experts.active or folder.trunk.exists():
-        folder.check([experts.active if experts.active in there else 0])
+        folder.check(wanted, whole=whole)
+    elif experts.active or folder.has_trunk:
+        folder.check([experts.active if experts.active in there else 0], whole=whole)
 
 
 def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, seed: int) -> list[str]:
@@ -147,11 +167,11 @@ def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, se
 
     Raises `LilliputError` (missing) for a file that is not there, (content) for one of another model.
     """
-    check(folder, experts)
+    check(folder, experts, whole=False)  # each file is hashed when it is read
     if experts.mode == "assembled":
         return _assemble(folder, optimizer, seed)
     number = experts.active
-    if number == 0 and not folder.trunk.exists():
+    if number == 0 and not folder.has_trunk:
         return [f"{folder.path} holds no experts yet: expert 0 and the trunk start from the seed"]
     trunk = folder.read_trunk()
     if number in folder.experts():
@@ -166,7 +186,7 @@ def begin(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig, se
 
 def end(folder: ExpertFolder, optimizer: Optimizer, experts: ExpertsConfig) -> list[str]:
     """Put what a finished sequential run has trained into the folder; says what is there now."""
-    folder.write(experts.active, optimizer, trunk=experts.trunk_factor > 0 or not folder.trunk.exists())
+    folder.write(experts.active, optimizer, trunk=experts.trunk_factor > 0 or not folder.has_trunk)
     return [f"expert {experts.active} is in {folder.path}", *_apart(folder)]
 
 

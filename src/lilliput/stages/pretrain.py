@@ -74,7 +74,7 @@ def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iter
     with Loader(parts.batches.batch, **options) as loader:
         yield from fit(_job(run, parts, loader, progress), progress)
     if progress.ended and not progress.open and recipe.experts.mode == "sequential":
-        folder = _folder(parts)
+        folder = _folder(run, parts)
         if not (was_over and experts.is_done(folder, parts.optimizer, recipe.experts)):
             yield from map(Noted, experts.end(folder, parts.optimizer, recipe.experts))
 
@@ -214,7 +214,7 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:
         )
         told.append(Noted(f"starts with the weights of step {parent['step']} of run {parent['run']}"))
     elif parts.recipe.experts.mode != "together":
-        told += map(Noted, experts.begin(_folder(parts), parts.optimizer, parts.recipe.experts, parts.recipe.seed))
+        told += map(Noted, experts.begin(_folder(run, parts), parts.optimizer, parts.recipe.experts, parts.recipe.seed))
     run.metrics.cut(progress.step, sizes["metrics"])
     run.samples.cut(progress.step, sizes["samples"])
     if run.state.best != (best := found.manifest.get("best")):  # a kill or a damaged checkpoint came between the two
@@ -223,8 +223,8 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:
     return progress, told
 
 
-def _folder(parts: Parts) -> ExpertFolder:
-    return ExpertFolder(Path(parts.recipe.experts.folder), parts.model, parts.tokenizer.fingerprint)
+def _folder(run: Run, parts: Parts) -> ExpertFolder:
+    return ExpertFolder(experts.place(parts.recipe.experts, run.facts), parts.model, parts.tokenizer.fingerprint)
 
 
 def _load(path: Path, parts: Parts) -> tuple[Progress, dict[str, int]]:
