@@ -5,7 +5,7 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -68,27 +68,37 @@ def _write_text(path: Path, size: int) -> Path:
     return path
 
 
-def train(recipe: str, run: str, home: str, interrupt: tuple[str, int] | None = None, twins: bool = False) -> int:
+def train(
+    recipe: str,
+    run: str,
+    home: str,
+    interrupt: tuple[str, int] | None = None,
+    twins: bool = False,
+    words: Sequence[str] = (),
+    place: str = ".",
+) -> int:
     """Begin or resume the run at `run`, as the command does; what it says goes to a file beside the run.
 
     `interrupt` is (effect, n): the n-th time that this effect begins, the process asks itself to stop. With `twins`
-    two processes start at once; the exit code is the loser's if the other one ends well.
+    two processes start at once; the exit code is the loser's if the other one ends well. `words` change the recipe,
+    `place` is the working directory.
     """
     from lilliput.cli.train import train as command
     from lilliput.training import calibration
 
     calibration.peak_flops = lambda *_: 1e9  # measured anew at every start, which costs more than the rest of it
     os.environ["LILLIPUT_HOME"] = home
+    os.chdir(place)
     said = os.open(f"{run}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(said, 1)
     os.dup2(said, 2)
     if interrupt:
         _interrupt(*interrupt)
     if not twins:
-        return command(recipe, [], run=run, resume=True) or 0
+        return command(recipe, list(words), run=run, resume=True) or 0
     twin = os.fork()
     try:
-        code = command(recipe, [], run=run, resume=True) or 0
+        code = command(recipe, list(words), run=run, resume=True) or 0
     except LilliputError as error:
         code = error.code
     if twin == 0:

@@ -70,7 +70,9 @@ def test_an_error_at_any_call_changes_nothing_or_everything_and_the_next_attempt
         assert failed or held(folder)["a"] == "3"
         put(folder, a="5", b="6")
         assert held(folder) == {"a": "5", "b": "6", "c": "0"}
-        assert len([path for path in folder.iterdir() if not path.name.startswith(".tmp-")]) == 5  # our own is not swept
+        assert (
+            len([path for path in folder.iterdir() if not path.name.startswith(".tmp-")]) == 5
+        )  # our own is not swept
     assert 12 < len(calls) / 39 < 25
 
 

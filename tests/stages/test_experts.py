@@ -10,6 +10,7 @@ from tests.faults.reference_task import recipe
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs.checkpoints import MODEL
+from lilliput.runs.lock import RunLock
 from lilliput.runs.run import Run
 from lilliput.runs.shelf import Shelf
 from lilliput.runs.tensors import read_tensors
@@ -160,6 +161,18 @@ def test_resuming_a_phase_that_has_ended_takes_nothing_back_of_what_later_phases
         train("another", "experts.mode=sequential", "experts.active=1")
     train("expert-0", "experts.mode=sequential", "training.precision=fp32")
     assert files(folder)["trunk"].exists() and files(folder)["trunk"].read_bytes() != trunk
+
+
+def test_a_part_that_is_damaged_or_being_trained_is_named_with_a_way_out(train, trained):
+    folder = trained("fp32")
+    with RunLock(folder / "expert-1.LOCK"), pytest.raises(LilliputError) as caught:
+        train("second", "experts.mode=sequential", "experts.active=1")
+    assert caught.value.code is Exit.LOCKED and "expert-1 of" in caught.value.cause
+    files(folder)["trunk"].write_bytes(files(folder)["trunk"].read_bytes()[:-4])
+    with pytest.raises(LilliputError, match="differs from its hash") as caught:
+        train("second", "experts.mode=sequential", "experts.active=1")
+    assert caught.value.code is Exit.CONTENT and "resume the run that trained it" in caught.value.action
+    assert not Run.exists("second")
 
 
 def test_an_expert_that_starts_beside_a_frozen_trunk_leaves_that_trunk_to_the_next(train, tmp_path):
