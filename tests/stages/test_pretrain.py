@@ -4,7 +4,7 @@ import pytest
 
 from lilliput.runs import metrics
 from lilliput.runs.run import Run
-from lilliput.stages import pretrain
+from lilliput.stages import pretrain, shares
 from lilliput.stages.begin import train_run
 from lilliput.tokens.batches import Batches
 
@@ -37,8 +37,9 @@ def test_each_value_of_the_recipe_reaches_the_part_that_acts_on_it(tmp_path, mon
 
         return call
 
-    for name in ("train", "Loader", "Batches", "build_model", "build_optimizer"):
+    for name in ("train", "Loader", "build_model", "build_optimizer"):
         monkeypatch.setattr(pretrain, name, noting(name, getattr(pretrain, name)))
+    monkeypatch.setattr(shares, "Batches", noting("Batches", Batches))
     words = [
         *["optim={kind: adamw, lr: 2e-3, weight_decay: 0.03, betas: [0.8, 0.9], eps: 1e-7, clip: 0.7}"],
         *["training.batch_size=6", "training.micro_batch_size=3", "data.workers=1", "data.prefetch=5", "seed=11"],
@@ -71,11 +72,11 @@ def test_a_run_keeps_what_the_weights_of_its_sources_are_shares_of(made, tmp_pat
     def train(name, word="lab/nano", by_windows=None):
         run = Run.begin(str(tmp_path / name), resume=True)
         if by_windows is not None:
-            monkeypatch.setattr(pretrain, "Batches", lambda *args, **options: Batches(*args, **options | by_windows))
+            monkeypatch.setattr(shares, "Batches", lambda *args, **options: Batches(*args, **options | by_windows))
         for _ in train_run(run, word, words if word == "lab/nano" else []):
             pass
         run.lock.release()
-        monkeypatch.setattr(pretrain, "Batches", Batches)
+        monkeypatch.setattr(shares, "Batches", Batches)
         log = metrics.read(run.metrics.path)
         digests[name] = {record["step"]: record["batch_digest"] for record in log if record["kind"] == "step"}
         return run

@@ -190,7 +190,7 @@ def test_tardbots_updates_are_32_windows_of_4096_tokens_taken_one_by_one(name):
 def test_tardbots_small_dense_baseline_has_the_values_of_its_command():
     recipe = read_recipe("tardbot/dense_65m")
     check_updates(recipe, context=2048, batch=2 * 10, micro=2)
-    assert limits(recipe) == [350, 350, 350, 200]
+    assert [source.max_files for source in recipe.data.sources] == [350, 350, 350, 200]
     assert (recipe.rhythm.validate_every, recipe.data.split.validation) == (0, 0)
     assert (recipe.rhythm.save_every, recipe.rhythm.keep) == (300, 5)
 

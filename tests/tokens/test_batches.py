@@ -138,7 +138,7 @@ def test_stages_change_at_their_share_of_the_run_and_no_update_early():
     assert [staged.stage(step) for step in (1, 10, 11, 40)] == [0, 0, 1, 1]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.integers(0, 2**63), st.integers(1, 7), st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_any_split_of_a_staged_run_sees_the_same_batches(seed, batch_size, segments):
     shards, total = shards_of([90, 40, 12]), sum(segments) + 3
@@ -192,14 +192,14 @@ def test_weights_are_by_size_unless_given():
     assert batches.mixtures[0].shares == pytest.approx(np.array(sizes) / sum(sizes), abs=1e-4)
 
 
-def test_a_window_at_step_a_billion_comes_in_under_a_millisecond():
+def test_a_batch_at_step_a_billion_comes_in_under_a_millisecond():
     shards = [shard_in_memory([(0, "some text of one of the sources " * 4000)], ByteTokenizer()) for _ in range(2)]
     batches = stream(shards, batch_size=8, context_length=256, weights=[0.7, 0.3])
     seconds = []
     for step in range(10**9, 10**9 + 30):
         start = time.perf_counter()
         batches.batch(step)
-        seconds.append((time.perf_counter() - start) / batches.batch_size)
+        seconds.append(time.perf_counter() - start)
     assert min(seconds) < 1e-3
 
 

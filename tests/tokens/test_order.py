@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lilliput.tokens.order import hash64, permute
+from lilliput.tokens.order import hash64, permute, permute_each
 
 KEYS = st.integers(0, 2**64 - 1)
 
@@ -76,3 +76,16 @@ def test_parts_that_read_alike_are_told_apart():
 
 def test_numpy_integers_hash_as_integers():
     assert hash64(np.int64(5)) == hash64(5)
+
+
+@settings(max_examples=100)
+@given(st.lists(st.tuples(st.integers(1, 10**12), st.integers(0, 2**64 - 1), st.floats(0, 0.999)), max_size=9))
+def test_indices_of_several_permutations_go_where_each_sends_them_alone(cases):
+    places = [(int(size * share), size, key) for size, key, share in cases]
+    indices, sizes = (np.array([place[i] for place in places], np.int64) for i in (0, 1))
+    together = permute_each(indices, sizes, [key for _, _, key in places])
+    assert together.tolist() == [permute(*place) for place in places]
+
+
+def test_the_order_of_existing_runs_stays_what_it_was():
+    assert permute(np.arange(8), 1000, 42).tolist() == [673, 660, 547, 441, 128, 395, 506, 979]

@@ -155,3 +155,11 @@ def test_a_lone_surrogate_in_a_document_is_stored_as_its_replacement(tmp_path):
     shard = write_shard(tmp_path / "s", [(0, "a\ud800")], ByteTokenizer())
     assert texts_of(shard) == ["a�"]
     assert shard.byte_counts.tolist() == [4]
+
+
+def test_a_large_shard_is_read_without_reading_ahead_and_holds_the_same(tmp_path, monkeypatch):
+    shard = write_shard(tmp_path / "s", DOCUMENTS, ByteTokenizer())
+    monkeypatch.setattr(shards, "LARGE", 10)
+    shard.expect_random_access()
+    shard_in_memory(DOCUMENTS, ByteTokenizer()).expect_random_access()
+    assert texts_of(shard) == [text for _, text in DOCUMENTS]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 
 import numpy as np
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.mixture import Mixture, Stages
-from lilliput.tokens.order import hash64, permute
-from lilliput.tokens.packing import Packing, pack
+from lilliput.tokens.order import hash64, permute_each
+from lilliput.tokens.packing import Packing, pack, rows
 from lilliput.tokens.shards import Shard
 
 
@@ -53,13 +53,15 @@ class Batches:
         width = min(context_length, max((shard.num_tokens - 1 for shard in shards), default=0))
         if width < 1 or any(not shard.num_documents for shard in shards):
             raise LilliputError("a source of training text holds no document", "check `data.sources`", Exit.CONTENT)
+        for shard in shards:
+            shard.expect_random_access()
         self.packings = [Packing(shard, width, stride or context_length) for shard in shards]
-        sizes = [len(packing) for packing in self.packings]
-        self.windows = sum(sizes)
+        self.sizes = np.array([len(packing) for packing in self.packings])
+        self.windows = int(self.sizes.sum())
         self.means = np.array([packing.counted() / len(packing) for packing in self.packings])
-        per_window = np.ones(len(sizes)) if by_windows or weights is None else self.means
-        rows = [sizes if weights is None else weights, *(row for _, row in later)]
-        self.mixtures = [Mixture(np.asarray(row, np.float64) / per_window) for row in rows]
+        per_window = np.ones(len(shards)) if by_windows or weights is None else self.means
+        stages = [self.sizes if weights is None else weights, *(row for _, row in later)]
+        self.mixtures = [Mixture(np.asarray(row, np.float64) / per_window) for row in stages]
         self.borders = [0.0, *(share for share, _ in later), 1.0]
         self.stages = Stages(self.mixtures[:1], [0])
 
@@ -79,8 +81,7 @@ class Batches:
 
     def repeats(self, total: int) -> list[float]:
         """How many times each source is read in the first `total` updates."""
-        sizes = np.array([len(packing) for packing in self.packings])
-        times: list[float] = (self.stages.count(total * self.batch_size) / sizes).tolist()
+        times: list[float] = (self.stages.count(total * self.batch_size) / self.sizes).tolist()
         return times
 
     @property
@@ -100,22 +101,17 @@ class Batches:
     def batch(self, step: int) -> Batch:
         """The whole batch of update `step`, counted from 1: its windows in the order of the stream."""
         positions = np.arange((step - 1) * self.batch_size, step * self.batch_size, dtype=np.int64)
-        if len(self.packings) == 1:
-            return self._part(0, positions)
         sources, ordinals = self.stages.locate(positions)
-        rows = np.arange(self.batch_size)
-        parts = [(rows[sources == s], self._part(int(s), ordinals[sources == s])) for s in np.unique(sources)]
-        order = np.argsort(np.concatenate([rows for rows, _ in parts]))
-        return replace(_join([part for _, part in parts], order), sources=sources)
+        epochs, places = np.divmod(ordinals, self.sizes[sources])
+        keys = [epoch_key(self.seed, *pair) for pair in zip(sources.tolist(), epochs.tolist(), strict=True)]
+        batch = rows(self.packings, sources, permute_each(places, self.sizes[sources], keys), self.lengths)
+        return batch if len(self.packings) == 1 else replace(batch, sources=sources)
 
-    def _part(self, source: int, ordinals: NDArray[np.int64]) -> Batch:
-        packing = self.packings[source]
-        epochs, places = np.divmod(ordinals, len(packing))
-        windows = np.empty_like(places)
-        for epoch in np.unique(epochs):
-            key = hash64("epoch order", self.seed, source, int(epoch))
-            windows[epochs == epoch] = permute(places[epochs == epoch], len(packing), key)
-        return packing.rows(windows, self.lengths)
+
+@lru_cache(maxsize=1024)
+def epoch_key(seed: int, source: int, epoch: int) -> int:
+    """Names the order in which a source is read in one of its epochs."""
+    return hash64("epoch order", seed, source, epoch)
 
 
 def validation_batches(
@@ -135,13 +131,3 @@ def digest(batch: Batch) -> str:
     for values in (batch.tokens.astype("<i8"), batch.targets.astype("<i8"), batch.mask, batch.documents.astype("<i4")):
         state.update(np.ascontiguousarray(values).tobytes())
     return state.hexdigest()
-
-
-def _join(parts: Sequence[Batch], order: NDArray[np.int64]) -> Batch:
-    return Batch(
-        np.concatenate([part.tokens for part in parts])[order],
-        np.concatenate([part.targets for part in parts])[order],
-        np.concatenate([part.mask for part in parts])[order],
-        np.concatenate([part.documents for part in parts])[order],
-        np.concatenate([part.bytes for part in parts])[order],
-    )

@@ -1,6 +1,8 @@
 """Packing: documents laid end to end, cut into windows that know where each document begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,9 @@ from lilliput.tokens.batch import Batch
 from lilliput.tokens.shards import Shard
 
 # Shapes: B windows, T time
+
+AT_ONCE = 1 << 20
+"""Documents whose begins are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -37,39 +42,51 @@ class Packing:
         last = (len(self) - 1) * self.stride
         total = (len(self) - 1) * self.width + min(self.width, self.targets - last)
         begins = self.shard.offsets[1:-1]
+        return total - sum(self._seen(begins[i : i + AT_ONCE]) for i in range(0, len(begins), AT_ONCE))
+
+    def _seen(self, begins: NDArray[np.int64]) -> int:
+        """How often tokens at these places are a target, over all windows."""
         newest = np.minimum((begins - 1) // self.stride, len(self) - 1)
         oldest = np.maximum(-(-(begins - self.width) // self.stride), 0)
-        return total - int(np.maximum(newest - oldest + 1, 0).sum())
+        return int(np.maximum(newest - oldest + 1, 0).sum())
 
     def rows(self, windows: NDArray[np.int64], lengths: NDArray[np.int32]) -> Batch:
         """The windows of these numbers, as a batch; `lengths` (V,) are the bytes that each id spells."""
-        shape = len(windows), self.width
-        batch = Batch(
-            np.zeros(shape, np.int64),
-            np.zeros(shape, np.int64),
-            np.zeros(shape, np.bool_),
-            np.full(shape, -1, np.int32),
-            np.zeros(len(windows), np.int64),
-        )
-        for row, window in enumerate(windows):
-            self.fill(batch, row, int(window), lengths)
-        return batch
+        return rows([self], np.zeros(len(windows), np.int64), windows, lengths)
 
-    def fill(self, batch: Batch, row: int, window: int, lengths: NDArray[np.int32]) -> None:
-        """Write a window into a row of a batch that holds padding."""
-        start = window * self.stride
-        stop = min(start + self.width, self.targets)
-        length = stop - start
-        ids = self.shard.tokens[start : stop + 1].astype(np.int64)
-        first, last = np.searchsorted(self.shard.offsets, [start, stop], side="right")
-        begins = self.shard.offsets[first:last] - start  # 1 ... length
-        batch.tokens[row, :length], batch.targets[row, :length] = ids[:-1], ids[1:]
-        batch.mask[row, :length] = True
-        batch.mask[row, begins - 1] = False
-        steps = np.zeros(length + 1, np.int32)
-        steps[begins] = 1
-        batch.documents[row, :length] = np.cumsum(steps[:-1])
-        batch.bytes[row] = lengths[ids[1:]].sum(dtype=np.int64, where=batch.mask[row, :length])
+    def lay(self, ids: NDArray[np.int64], begins: NDArray[np.int32], places: NDArray[np.int64], starts: Any) -> Any:
+        """Write windows from `starts` on into the rows `places` of `ids` (B, T + 1), and a 1 into `begins` for each
+        document that begins after a window's first token; returns the number of targets of each.
+        """
+        stops = np.minimum(starts + self.width, self.targets)
+        stream, offsets = np.asarray(self.shard.tokens), np.asarray(self.shard.offsets)  # slices of maps are slow
+        for row, start, stop in zip(places.tolist(), starts.tolist(), stops.tolist(), strict=True):
+            ids[row, : stop - start + 1] = stream[start : stop + 1]
+        first, last = (np.searchsorted(offsets, edges, side="right") for edges in (starts, stops))
+        counts = last - first
+        owner = np.repeat(np.arange(len(starts)), counts)
+        within = np.arange(len(owner)) - np.repeat(np.cumsum(counts) - counts, counts)
+        begins[places[owner], offsets[first[owner] + within] - starts[owner]] = 1
+        return stops - starts
+
+
+def rows(
+    packings: Sequence[Packing], sources: NDArray[np.int64], windows: NDArray[np.int64], lengths: NDArray[np.int32]
+) -> Batch:
+    """Windows of several packings of one width, as a batch in the order of `sources` and `windows`, both (B,)."""
+    width = packings[0].width
+    ids, begins = np.zeros((len(windows), width + 1), np.int64), np.zeros((len(windows), width + 1), np.int32)
+    counts = np.empty_like(windows)
+    for source in np.unique(sources):
+        places, packing = np.flatnonzero(sources == source), packings[source]
+        counts[places] = packing.lay(ids, begins, places, windows[places] * packing.stride)
+    tokens, targets = ids[:, :-1].copy(), ids[:, 1:].copy()
+    mask = begins[:, 1:] == 0
+    documents = np.cumsum(begins[:, :-1], axis=1, dtype=np.int32)
+    for row in np.flatnonzero(counts < width):
+        outside = slice(counts[row], None)
+        tokens[row, outside], mask[row, outside], documents[row, outside] = 0, False, -1
+    return Batch(tokens, targets, mask, documents, (lengths[targets] * mask).sum(1, dtype=np.int64))
 
 
 def pack(shard: Shard, context_length: int, stride: int | None = None) -> Packing:

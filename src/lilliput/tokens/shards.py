@@ -1,6 +1,7 @@
 """Token shards: the ids of many documents in one flat file, with an index and a manifest."""
 
 import json
+import mmap
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,6 +25,9 @@ TOKENS, INDEX, MANIFEST = "tokens.bin", "tokens.idx", "manifest.json"
 KINDS = {"documents": int, "tokens": int, "dtype": str, "tokenizer": str, "files": dict, "provenance": dict}
 """Keys without which a manifest is none."""
 DOCUMENTS_AT_ONCE, CHARACTERS_AT_ONCE, IDS_AT_ONCE, BYTES_AT_ONCE = 1024, 1 << 22, 1 << 20, 1 << 22
+
+LARGE = 1 << 30
+"""Bytes of a shard that may not stay in memory until all that was read ahead is wanted."""
 
 IDs = NDArray[np.unsignedinteger[Any]]
 Batch = list[tuple[int, str]]
@@ -74,7 +78,7 @@ class Shard:
         for name, size in sizes.items():
             if not (folder / name).is_file() or (folder / name).stat().st_size != size:
                 raise _damaged(folder, f"`{name}` is not the {size} bytes that its manifest implies")
-        index = (folder / INDEX).read_bytes()
+        index = np.memmap(folder / INDEX, np.uint8, "r")  # of ten million documents it is 200 MB
         # An empty file cannot be mapped.
         tokens = np.memmap(folder / TOKENS, manifest["dtype"], "r") if manifest["tokens"] else np.empty(0, np.uint16)
         return cls(
@@ -85,6 +89,12 @@ class Shard:
             manifest,
             folder,
         )
+
+    def expect_random_access(self) -> None:
+        """Tell the system that a large shard will be read here and there: reading ahead would be for nothing."""
+        mapped = self.tokens.base
+        if isinstance(mapped, mmap.mmap) and len(mapped) > LARGE and hasattr(mmap, "MADV_RANDOM"):
+            mapped.madvise(mmap.MADV_RANDOM)
 
     def verify(self) -> None:
         """Compare the files with the sha256 in the manifest; raises where one differs."""
