@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,4 +61,41 @@ def test_datatroves_executors_keep_the_documents_that_the_local_engine_keeps(pla
     there = files()
     assert there == here
     assert kept(plan) == expected
+    assert files() == there
+
+
+SBATCH = """#!/bin/bash
+file="${@: -1}"
+last=$(grep -oP -- '--array=0-\\K[0-9]+' "$file")
+export SLURM_JOB_ID=1 SLURM_NODELIST=localhost RUN_OFFSET=0
+for task in $(seq 0 "${last:-0}"); do SLURM_ARRAY_TASK_ID=$task bash "$file" >> sbatch.log 2>&1 || exit 1; done
+echo Submitted batch job 1
+"""
+SRUN = """#!/bin/bash
+while [[ $1 == -* ]]; do if [[ $1 == -n ]]; then shift; fi; shift; done
+exec "$@"
+"""
+
+
+@pytest.mark.slow
+def test_the_script_for_slurm_that_is_documented_leaves_what_the_local_engine_leaves(plan, tmp_path, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "corpus.md").read_text("utf-8")
+    script = next(block for block in page.split("```python\n")[1:] if "SlurmPipelineExecutor" in block).split("```")[0]
+    (tmp_path / "slurm.py").write_text(script.replace("tasks=100", "tasks=2"), "utf-8")
+    cleaning = "rules: [{kind: short, min_words: 10}], duplicates: {near: {hashes: 16}}"
+    sources = ", ".join(f"{{path: {source.path}}}" for source in plan.sources)
+    (tmp_path / "my.yaml").write_text(f"data: {{sources: [{sources}], cleaning: {{{cleaning}}}}}", "utf-8")
+    (tmp_path / "bin").mkdir()
+    for name, body in (("sbatch", SBATCH), ("srun", SRUN), ("scontrol", "#!/bin/bash\necho localhost\n")):
+        (tmp_path / "bin" / name).write_text(body, "utf-8")
+        (tmp_path / "bin" / name).chmod(0o700)
+    places = [str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
+    source = str(Path(__file__).parents[2] / "src")
+    environment = {"PATH": ":".join(places), "PYTHONPATH": source, "LILLIPUT_HOME": str(tmp_path / "there")}
+    subprocess.run([sys.executable, "slurm.py"], cwd=tmp_path, env={**os.environ, **environment}, check=True)
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "there"))
+    there = files()
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "here"))
+    near = Cleaning(rules=plan.cleaning.rules, duplicates=Duplicates(near=Near(hashes=16)))
+    assert all(kept(replace(plan, cleaning=near)))
     assert files() == there

@@ -11,6 +11,7 @@ from lilliput.cli.terminal import note, say, say_json, say_table
 from lilliput.config.errors import Exit, LilliputError
 
 ENGINES = ("local", "datatrove")
+NOTHING = "nothing to remove: no downloaded set of the hub was read"
 Overrides = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="settings that win")]
 
 
@@ -18,6 +19,9 @@ def build(
     corpus: Annotated[str, typer.Argument(metavar="RECIPE|NAME|PATH", help="a recipe, a corpus, or text of your own")],
     overrides: Overrides = None,
     engine: Annotated[str, typer.Option(help="local, or datatrove: its executors on this machine")] = "local",
+    delete_raw: Annotated[
+        bool, typer.Option("--delete-raw", help="remove downloaded files once their shards are there")
+    ] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="show what became of the documents, with examples")
     ] = False,
@@ -27,6 +31,8 @@ def build(
 
     Example: lilliput corpus build tiny data.cleaning.rules='[{kind: short, min_words: 20}]' --explain
     """
+    from lilliput.corpus.cache import remove_raw
+    from lilliput.corpus.raw import amount
     from lilliput.runs import stop
     from lilliput.stages.building import build as build_corpus
     from lilliput.stages.building import preparation
@@ -35,8 +41,9 @@ def build(
     if engine not in ENGINES:
         raise LilliputError(f"there is no engine `{engine}`", f"it may be {' or '.join(ENGINES)}", Exit.USAGE)
     built = build_corpus(preparation(corpus, overrides or []), engine)
+    freed = remove_raw(built.sources) if delete_raw else None
     if json:
-        say_json(_record(built))
+        say_json({**_record(built), **({} if freed is None else {"freed": freed})})
         return
     for label, provenance in zip(built.labels, built.provenance, strict=True):
         note(f"{label}: {provenance}" if not provenance.startswith(label) else provenance)
@@ -48,6 +55,8 @@ def build(
     say()
     rows = [(part, s.num_documents, s.num_tokens, s.bytes, _name(s)[:16]) for part, _, s in built.shards()]
     say_table(["part", "documents", "tokens", "bytes", "shard"], rows)
+    if freed is not None:
+        note(f"{amount(freed)} of downloaded files removed; training reads the shards" if freed else NOTHING)
 
 
 def clean(

@@ -8,7 +8,6 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.nearest import did_you_mean
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.hub import HubSource
-from lilliput.corpus.sources.published import PublishedSource
 from lilliput.runs import durable
 from lilliput.runs.home import clean, downloads, shards
 
@@ -57,27 +56,14 @@ def clear(names: Sequence[str]) -> list[Held]:
 
 
 def remove_raw(sources: Sequence[Source]) -> int:
-    """Remove the raw files that were downloaded for these sources; returns the bytes that were freed.
+    """Remove the raw files that were downloaded of hub sets among these sources; returns the bytes that were freed.
 
-    Only what lies below the downloads is removed: files of `LILLIPUT_DATA` and one's own are not.
+    Their records stay, so that shards made of them are found again. Files of `LILLIPUT_DATA` and one's own stay, too.
     """
-    freed = 0
-    for source in sources:
-        for folder in _raw(source):
-            freed += _held("", "", folder).bytes
-            _remove(folder)
-    return freed
-
-
-def _raw(source: Source) -> list[Path]:
-    """The folders of a source's raw files that are there."""
-    if isinstance(source, HubSource):
-        folders = [source.wanted(part).folder for part in source.splits()]
-    elif isinstance(source, PublishedSource):
-        folders = [downloads() / source.name]
-    else:
-        folders = []
-    return [folder for folder in folders if folder.is_dir()]
+    try:
+        return sum(source.delete_raw() for source in sources if isinstance(source, HubSource))
+    except OSError as error:
+        raise durable.explain(error) from None
 
 
 def _remove(folder: Path) -> None:

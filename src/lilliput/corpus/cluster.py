@@ -104,9 +104,8 @@ def run_locally(plan: Plan, workers: int) -> None:
             start_method="spawn",
         )
         executor.run()
-    for folder in [logs, *(work_folder(together) for together in plan.groups())]:
-        if folder.exists():
-            durable.remove_tree(folder)
+    if logs.exists():
+        durable.remove_tree(logs)
 
 
 def work_folder(together: Together) -> Path:
@@ -190,6 +189,8 @@ def judge(plan: Plan, number: int, tasks: int, data: object, rank: int = 0, worl
     together = plan.groups(search)[number]
     folder, first = work_folder(together), together.streams[0]
     together.folder(first.source, first.part)
+    if folder.exists():
+        durable.remove_tree(folder)
 
 
 def _proposed(folder: Path, tasks: int) -> Iterator[tuple[Indices, Indices]]:

@@ -66,6 +66,8 @@ class Kept:
     pieces: tuple[Piece, ...]
     is_asked: bool = False
     """True where a person asked for so many rows; a recipe's limit leaves it False."""
+    is_deleted: bool = False
+    """The files have been removed to save room; what they were is still known, so shards made of them are found."""
 
     @property
     def size(self) -> int:
@@ -118,11 +120,27 @@ def _verify(path: Path, piece: Piece, version: tuple[int, ...] | None) -> None:
 
 def present(wanted: Wanted, rows: int | None = None) -> Kept | None:
     """What is here of a split: all of it, or else the sample; None where neither serves `rows` rows."""
-    for kind in ("whole", "rows"):
-        kept = _kept(wanted.folder / kind)
-        if kept is not None and kept.serves(rows) and (kind == "rows" or kept.is_whole):
-            return kept
-    return None
+    kept = known(wanted, rows)
+    return None if kept is None or kept.is_deleted else kept
+
+
+def known(wanted: Wanted, rows: int | None = None) -> Kept | None:
+    """What is here of a split, or was until its files were deleted; what is here comes first."""
+    found = [(kind, _kept(wanted.folder / kind)) for kind in ("whole", "rows")]
+    serving = [kept for kind, kept in found if kept and kept.serves(rows) and (kind == "rows" or kept.is_whole)]
+    return min(serving, key=lambda kept: kept.is_deleted, default=None)
+
+
+def delete(wanted: Wanted, rows: int | None = None) -> int:
+    """Remove the files of what serves these rows, but for the record; gives the bytes that are free now."""
+    kept = present(wanted, rows)
+    if kept is None:
+        return 0
+    _record(replace(kept, is_deleted=True))  # before the files: a record never promises what is not there
+    for piece in kept.pieces:
+        durable.remove(kept.folder / piece.name)
+    durable.sync_dir(kept.folder)
+    return kept.size
 
 
 def _kept(folder: Path) -> Kept | None:
@@ -131,7 +149,8 @@ def _kept(folder: Path) -> Kept | None:
         record = json.loads(path.read_text("utf-8"))
         pieces = tuple(Piece(**piece) for piece in record["pieces"])
         is_whole, is_asked = bool(record["is_whole"]), bool(record["is_asked"])
-        return Kept(folder, str(record["revision"]), is_whole, pieces, is_asked)
+        is_deleted = bool(record.get("is_deleted", False))
+        return Kept(folder, str(record["revision"]), is_whole, pieces, is_asked, is_deleted)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -177,6 +196,8 @@ def plan(wanted: Wanted, rows: int | None) -> Plan:
     begun = _kept(wanted.folder / ("whole" if rows is None else "rows"))
     have = f"only {begun.rows:,} rows of {wanted.name} are here" if rows and begun and begun.rows else None
     revision = begun.revision if begun else wanted.revision
+    if begun and begun.is_deleted:
+        begun = None
     here = have or f"{wanted.name} is not here"
     split = hub.find_split(wanted.repository, wanted.subset, wanted.split, revision, here)
     return Plan(wanted, split, rows, _size(wanted, split, rows, begun), shutil.disk_usage(_existing(downloads())).free)
@@ -214,11 +235,21 @@ def download(planned: Plan, *, is_asked: bool = False) -> Iterator[Piece]:
     folder = planned.folder
     try:
         durable.make_dir(folder)
-        begun = _kept(folder) or Kept(folder, planned.split.revision, False, ())
+        begun = _kept(folder)
+        if begun is None or begun.is_deleted:
+            _remove_strays(folder, begun)
+            begun = Kept(folder, planned.split.revision, False, ())
         begun = replace(begun, is_asked=begun.is_asked or is_asked)
         yield from (_whole if planned.rows is None else _rows)(planned, begun)
     except OSError as error:
         raise durable.explain(error) from None
+
+
+def _remove_strays(folder: Path, begun: Kept | None) -> None:
+    """Files that a deletion was stopped before."""
+    for piece in begun.pieces if begun else ():
+        if (folder / piece.name).exists():
+            durable.remove(folder / piece.name)
 
 
 def _whole(planned: Plan, kept: Kept) -> Iterator[Piece]:

@@ -16,6 +16,7 @@ from lilliput.corpus.mixing import weights, within
 from lilliput.corpus.named import is_path
 from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reading
+from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
 from lilliput.stages.prepare import Clean, Data, DataConfig, ValidationConfig, prepare
 from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
@@ -46,6 +47,7 @@ class FileCleaning(Reading):
 class Built:
     """Shards, and what became of the documents of each source."""
 
+    sources: tuple[Source, ...]
     labels: list[str]
     provenance: list[str]
     """Where each source's text really comes from: samples and stand-ins are called by their names."""
@@ -105,6 +107,7 @@ def build(prepared: Preparation, engine: str = "local") -> Built:
     clean = Clean(data).all
     shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
     return Built(
+        data.sources,
         [source.label for source in data.sources],
         [source.provenance() for source in clean],
         shares,

@@ -166,8 +166,27 @@ class HubSource(Rowed):
                 yield Document(document, self.label, key, place.part)
 
     def fingerprint(self, part: Part | None = None) -> str:
-        seen = [f"{place.columns} {place.rows_are} {place.digest()}" for place in self.places(part)]
+        if self.is_given:
+            seen = [f"{place.columns} {place.rows_are} {place.digest()}" for place in self.places(part)]
+        else:
+            seen = [f"{self.columns()} {self.shape()} {content}" for content in self._contents(part)]
         return hashed(self, seen, ("weight", "name", "max_bytes"), later=OPTIONS)
+
+    def _contents(self, part: Part | None) -> Iterator[str]:
+        """sha256 of each file, also of those that were deleted once shards had been made of them."""
+        for each in self.splits():
+            if part in (None, each):
+                kept = raw.known(self.wanted(each), self.rows()) or raw.ensure(self.wanted(each), self.rows())
+                for piece in first(kept.pieces, self):
+                    if not kept.is_deleted:
+                        raw.verify(kept.folder / piece.name, piece)
+                    yield piece.sha256
+
+    def delete_raw(self) -> int:
+        """Remove what was downloaded; gives the bytes that are free now. What `LILLIPUT_DATA` holds stays."""
+        if self.is_given:
+            return 0
+        return sum(raw.delete(self.wanted(part), self.rows()) for part in self.splits())
 
     def provenance(self) -> str:
         if folder := self._local():
@@ -179,7 +198,7 @@ class HubSource(Rowed):
 
     def _downloaded(self) -> Iterator[str]:
         for part in self.splits():
-            kept = raw.ensure(self.wanted(part), self.rows())
+            kept = raw.known(self.wanted(part), self.rows()) or raw.ensure(self.wanted(part), self.rows())
             what = "all" if kept.is_whole else f"sample of the first {kept.rows or 0:,} rows"
             yield f"{part}: {what}, {kept.size:,} bytes from the hub's {self.repository} at {kept.revision[:8]}"
 
