@@ -150,3 +150,19 @@ def test_rows_are_cleaned_into_rows(lilliput, tmp_path):
     assert code == 0
     assert Path(found["file"]).read_text("utf-8") == '{"text": "fiancée of a king"}\n'
     assert (found["funnel"]["documents"], found["funnel"]["kept"], found["funnel"]["edited"]) == (2, 1, {"encoding": 1})
+
+
+def test_a_mixture_shows_shares_of_each_stage_and_how_often_an_epoch_reads_each_source(lilliput, tmp_path):
+    for name, size in (("small", 100), ("large", 900)):
+        (tmp_path / f"{name}.txt").write_text("x" * size, "utf-8")
+    sources = ", ".join(
+        f"{{path: {tmp_path}/{name}.txt, weight: {w}}}" for name, w in (("small", [3, 1]), ("large", 1))
+    )
+    words = ["build", str(tmp_path / "small.txt"), f"data.sources=[{sources}]", "data.split.validation=0.0"]
+    _, out, _ = lilliput(*words, "data.stages=[0.5]")
+    assert "75.0% > 50.0%" in out and "25.0% > 50.0%" in out and "per epoch" in out
+    assert max(map(len, out.splitlines())) <= 80
+    built = json.loads(lilliput(*words, "data.stages=[0.5]", "--json")[1])
+    small, large = 0.625 * 1002 / 101, 0.375 * 1002 / 901  # each text has an end, too
+    assert [source["repeats"] for source in built["sources"]] == pytest.approx([small, large])
+    assert [source["shares"] for source in built["sources"]] == [[0.75, 0.5], [0.25, 0.5]]

@@ -85,10 +85,11 @@ def clean(
 
 def _say_sources(built: Any) -> None:
     rows = []
-    for label, shares, funnel in zip(built.labels, built.shares, built.funnels, strict=True):
+    columns = zip(built.labels, built.shares, built.repeats, built.funnels, strict=True)
+    for label, shares, repeats, funnel in columns:
         share = " > ".join(f"{share:.1%}" for share in shares)
-        rows.append([_short(label), share, funnel.documents, funnel.kept, funnel.kept_bytes])
-    say_table(["source", "share", "read", "kept", "bytes"], rows)
+        rows.append([_short(label, 22), share, f"{repeats:.2f} x", funnel.documents, funnel.kept, funnel.kept_bytes])
+    say_table(["source", "share", "per epoch", "read", "kept", "bytes"], rows)
 
 
 def _short(label: str, width: int = 32) -> str:
@@ -111,11 +112,11 @@ def _name(shard: Any) -> str:
 
 
 def _record(built: Any) -> dict[str, Any]:
-    columns = zip(built.labels, built.provenance, built.shares, built.funnels, strict=True)
+    columns = zip(built.labels, built.provenance, built.shares, built.repeats, built.funnels, strict=True)
     return {
         "sources": [
-            {"name": label, "provenance": provenance, "shares": shares, "funnel": vars(funnel)}
-            for label, provenance, shares, funnel in columns
+            {"name": label, "provenance": provenance, "shares": shares, "repeats": repeats, "funnel": vars(funnel)}
+            for label, provenance, shares, repeats, funnel in columns
         ],
         "shards": [
             {

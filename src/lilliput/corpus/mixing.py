@@ -43,6 +43,13 @@ def weights(sources: Sequence[Entry], mixing: Mixing) -> list[list[float]]:
     return [[weight / sum(row) for weight in row] for row in rows]
 
 
+def over_run(sources: Sequence[Entry], mixing: Mixing) -> list[float]:
+    """The share of the training tokens that each source has over all stages together."""
+    lengths = [stop - start for start, stop in pairwise(borders(mixing))]
+    columns = zip(*weights(sources, mixing), strict=True)
+    return [sum(length * share for length, share in zip(lengths, column, strict=True)) for column in columns]
+
+
 def refuse(sources: Sequence[Entry], mixing: Mixing) -> None:
     """Raise ValueError where weights, stages and limits do not fit together."""
     stages, count = mixing.stages, len(mixing.stages) + 1
@@ -90,9 +97,8 @@ def _parts(sources: Sequence[Entry], mixing: Mixing, limit: str) -> list[int | N
         return parts
     if not chosen:
         raise ValueError(f"{limit}: {most} limits nothing, for no source has files")
-    edges, rows = borders(mixing), weights(sources, mixing)
-    lengths = [stop - start for start, stop in pairwise(edges)]
-    shares = [sum(length * row[number] for length, row in zip(lengths, rows, strict=True)) for number in chosen]
+    whole_run = over_run(sources, mixing)
+    shares = [whole_run[number] for number in chosen]
     exact = [most * share / sum(shares) for share in shares]
     whole = [int(part) for part in exact]
     by_remainder = sorted(range(len(chosen)), key=lambda place: whole[place] - exact[place])

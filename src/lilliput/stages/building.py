@@ -12,7 +12,7 @@ from lilliput.corpus.document import Part
 from lilliput.corpus.filters import Rule
 from lilliput.corpus.filters.encoding import EncodingRule
 from lilliput.corpus.filters.length import ShortRule
-from lilliput.corpus.mixing import weights, within
+from lilliput.corpus.mixing import over_run, weights, within
 from lilliput.corpus.named import is_path
 from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reading
@@ -53,6 +53,8 @@ class Built:
     """Where each source's text really comes from: samples and stand-ins are called by their names."""
     shares: list[list[float]]
     """For each source its share of the training tokens, in each stage of the mixture."""
+    repeats: list[float]
+    """How often training reads each source in one epoch, which has as many tokens as all sources together."""
     data: Data
     funnels: list[Funnel]
 
@@ -106,11 +108,14 @@ def build(prepared: Preparation, engine: str = "local") -> Built:
     shards = prepare(data, prepared.validation, open_tokenizer(prepared.tokenizer, data))
     clean = Clean(data).all
     shares = [list(column) for column in zip(*weights(data.sources, data), strict=True)]
+    tokens = [shard.num_targets for shard in shards.train]
+    overall = zip(over_run(data.sources, data), tokens, strict=True)
     return Built(
         data.sources,
         [source.label for source in data.sources],
         [source.provenance() for source in clean],
         shares,
+        [share * sum(tokens) / max(1, count) for share, count in overall],
         shards,
         [funnel(source, data) for source in clean],
     )
