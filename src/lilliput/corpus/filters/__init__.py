@@ -12,6 +12,7 @@ from lilliput.corpus.filters.gutenberg import GutenbergRule
 from lilliput.corpus.filters.html import HtmlRule
 from lilliput.corpus.filters.language import LanguageRule
 from lilliput.corpus.filters.length import ShortRule
+from lilliput.corpus.filters.notices import NoticesRule
 from lilliput.corpus.filters.personal import PersonalRule
 from lilliput.corpus.filters.repetition import RepetitionRule
 
@@ -19,6 +20,7 @@ Rule = Annotated[
     EncodingRule
     | HtmlRule
     | GutenbergRule
+    | NoticesRule
     | ShortRule
     | LanguageRule
     | RepetitionRule
@@ -33,6 +35,7 @@ RULES: dict[str, type[Any]] = {
     "encoding": EncodingRule,
     "html": HtmlRule,
     "gutenberg": GutenbergRule,
+    "notices": NoticesRule,
     "short": ShortRule,
     "language": LanguageRule,
     "repetition": RepetitionRule,

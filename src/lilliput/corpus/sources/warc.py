@@ -9,6 +9,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.files import blocks, digest, find, opened, shown
+from lilliput.corpus.filters.html import MOST_TAGS, plain
 from lilliput.corpus.reading import Reader
 from lilliput.corpus.sources.entry import Entry, first, hashed
 
@@ -78,7 +79,10 @@ def _page(record: Any, reader: Reader, html: Any, main_content: bool) -> str | N
     _, _, charset = kind.lower().partition("charset=")
     text = _decoded(data, charset.strip(" \"';"), html)
     if not kind.lower().startswith("text/plain"):
-        text = html.plain(text, main_content=main_content)
+        if text.count("<") > MOST_TAGS:
+            reader.dropped[DROPPED_LONG] += 1
+            return None
+        text = plain(text, main_content)
     if not text or text.isspace():
         reader.dropped[DROPPED_EMPTY] += 1
         return None
@@ -96,7 +100,6 @@ def _decoded(data: bytes, charset: str, html: Any) -> str:
 def _libraries(what: str) -> tuple[Any, Any]:
     """warcio's reader with its error, and resiliparse's functions."""
     try:
-        from resiliparse.extract.html2text import extract_plain_text
         from resiliparse.parse.encoding import bytes_to_str, detect_encoding
         from warcio.archiveiterator import ArchiveIterator
         from warcio.exceptions import ArchiveLoadFailed
@@ -104,5 +107,5 @@ def _libraries(what: str) -> tuple[Any, Any]:
         cause = f"reading {what} needs the package {str(error.name).partition('.')[0]}"
         raise LilliputError(cause, "pip install 'lilliput[data]'", Exit.UNAVAILABLE) from None
     archive = SimpleNamespace(ArchiveIterator=ArchiveIterator, ArchiveLoadFailed=ArchiveLoadFailed)
-    html = SimpleNamespace(plain=extract_plain_text, bytes_to_str=bytes_to_str, detect_encoding=detect_encoding)
+    html = SimpleNamespace(bytes_to_str=bytes_to_str, detect_encoding=detect_encoding)
     return archive, html
