@@ -5,7 +5,7 @@ import pytest
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.document import Dropped
-from lilliput.corpus.filters.language import LanguageRule, _identifier, identify
+from lilliput.corpus.filters.language import LANGUAGES, LanguageRule, _identifier, identify
 
 CODES = {"eng": "en", "fra": "fr", "spa": "es", "rus": "ru", "tur": "tr", "jpn": "ja", "kor": "ko", "arb": "ar"}
 
@@ -27,6 +27,12 @@ def test_the_end_of_a_long_text_counts_too(sample_data: Path):
     english = (sample_data / "unicode" / "udhr2" / "eng.txt").read_text("utf-8")[:1000]
     russian = (sample_data / "unicode" / "udhr2" / "rus.txt").read_text("utf-8")
     assert identify(english + russian)[0] == "ru"
+
+
+def test_the_codes_are_those_of_the_library_and_others_are_refused():
+    assert sorted(_identifier().labels) == LANGUAGES.split()
+    with pytest.raises(ValueError, match="'english' is no language's code; it may be en, de"):
+        LanguageRule(keep=("en", "english"))
 
 
 def test_without_its_library_the_rule_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
