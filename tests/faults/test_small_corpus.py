@@ -10,6 +10,7 @@ import pytest
 from lilliput.config.errors import Exit
 
 HERE = Path(__file__).parent
+pytestmark = pytest.mark.promise("R18")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_a_file_that_was_cleaned_before_the_kill_is_not_cleaned_again(server, sm
 
 @pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_with_two_processes_a_corpus_is_the_same_bytes(
-    corpus, server, in_memory, tmp_path, times
+    corpus, server, in_memory, tmp_path, times, figure
 ):
     corpus.write(tmp_path / "text", 6, 120)
     task = {"text": str(tmp_path / "text"), "workers": 2, "near": True}
@@ -87,6 +88,7 @@ def test_killed_at_random_moments_with_two_processes_a_corpus_is_the_same_bytes(
         while server.run({**task, "home": str(home)}, after=chance.uniform(0.01, seconds)) == -signal.SIGKILL:
             killed += 1
         assert left(home, expected) == expected
+    figure(f"a corpus killed {killed} times at random, 0 bytes differ")
 
 
 def left(home: Path, expected: dict[str, bytes]) -> dict[str, bytes]:

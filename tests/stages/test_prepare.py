@@ -106,3 +106,32 @@ def test_rules_leave_documents_out_and_an_entry_may_have_its_own(files):
     with pytest.raises(LilliputError) as refused:
         prepared({"sources": files[0], "cleaning": {"rules": [{"kind": "shrt"}]}}, [])
     assert refused.value.code == Exit.RECIPE
+
+
+def test_where_a_set_is_divided_by_hash_a_change_of_any_of_its_parts_is_noticed(tmp_path, monkeypatch):
+    names = []
+    for folder, text in (("one", "One text.\n\nAnother.\n"), ("two", "Quite another text.\n\nAnd more.\n")):
+        (tmp_path / folder / "wikitext2").mkdir(parents=True)
+        (tmp_path / folder / "wikitext2" / "valid.txt").write_text(f" = A = \n\n{text} \n = B = \n\n{text}", "utf-8")
+        monkeypatch.setenv("LILLIPUT_DATA", str(tmp_path / folder))
+        names += prepared({"sources": "wikitext-2-v1", "split": "hash"}, []).names()
+    assert len(set(names)) == 4
+
+
+def test_a_trained_model_may_judge_which_texts_are_strange(finished, files):
+    finished()
+    cleaning = {"perplexity": {"model": "small@2", "keep": 0.5}}
+    data = prepared({"sources": files[0], "split": {"validation": 0.0}, "cleaning": cleaning}, [])
+    assert data.train[0].num_documents == 2
+    assert data.dropped == {"perplexity above the quantile": 2}
+    other = prepared(
+        {
+            "sources": files[0],
+            "split": {"validation": 0.0},
+            "cleaning": {"perplexity": {"model": "small@1", "keep": 0.5}},
+        },
+        [],
+    )
+    assert other.names() != data.names()
+    with pytest.raises(LilliputError, match="reference or model"):
+        prepared({"sources": files[0], "cleaning": {"perplexity": {"keep": 0.5}}}, [])

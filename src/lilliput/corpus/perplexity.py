@@ -14,6 +14,15 @@ from lilliput.corpus.ngrams import KneserNey
 Scorer = Callable[[Iterable[str]], Iterator[float]]
 """Bits per byte of each text, in order: an n-gram's or a model's."""
 
+
+@dataclass(frozen=True)
+class Scoring:
+    """A model's scorer, and what names its weights: another model leaves other documents."""
+
+    identity: str
+    scorer: Scorer
+
+
 HEAD = 1 << 20
 """Bytes of a document that are scored: a longer one is judged by its beginning."""
 STRANGE, PLAIN = "perplexity above the quantile", "perplexity below the quantile"
@@ -26,8 +35,10 @@ class Perplexity:
     Thresholds are shares of the documents, so no scale of a model can drop everything (as in CCNet, arXiv 1911.00359).
     """
 
-    reference: Fatal[str]
-    """What good text is: the corpus, by name or path, that the n-grams are fitted on (its first 16 MB)."""
+    reference: Fatal[str | None] = None
+    """What good text is: the corpus, by name or path, that n-grams are fitted on (its first 16 MB)."""
+    model: Fatal[str | None] = None
+    """In place of a reference, a model that was trained on good text: RUN, RUN@best, RUN@500 or a checkpoint's path."""
     order: Fatal[int] = Field(default=5, ge=1, le=12)
     """Bytes of the longest n-gram."""
     keep: Fatal[float] = Field(default=0.9, gt=0, le=1)
@@ -36,6 +47,8 @@ class Perplexity:
     """Share of the documents with the lowest perplexity that are left out too, such as endless repetition."""
 
     def __post_init__(self) -> None:
+        if (self.reference is None) == (self.model is None):
+            raise ValueError("reference or model: it needs one of them")
         if self.skip >= self.keep:
             raise ValueError("skip must be less than keep, or nothing would stay")
 

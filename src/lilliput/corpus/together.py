@@ -17,7 +17,7 @@ from lilliput.corpus.document import Document, Dropped, Part, size
 from lilliput.corpus.duplicates import Search, find
 from lilliput.corpus.listing import source_of
 from lilliput.corpus.near import Map, clusters
-from lilliput.corpus.perplexity import Scorer
+from lilliput.corpus.perplexity import Scorer, Scoring
 from lilliput.corpus.processes import cores, share
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
@@ -58,16 +58,20 @@ class Together:
         cleaning: Cleaning,
         reading: Reading,
         by_parts: bool,
-        scorer: Scorer | None = None,
+        scoring: Scoring | None = None,
         search: Search = clusters,
     ) -> None:
-        self.cleaning, self.scorer, self.search = cleaning, scorer, search
+        self.cleaning, self.scoring, self.search = cleaning, scoring, search
         self.reading = Reading(**{field.name: getattr(reading, field.name) for field in fields(Reading)})
         parts = [source.parts if by_parts and source.parts else (None,) for source in sources]
         streams = [Stream(source, part) for source, own in zip(sources, parts, strict=True) for part in own]
         self.streams = sorted(streams, key=lambda stream: not stream.is_held_out)
         self._against = [source_of(word) for word in cleaning.contamination.against] if cleaning.contamination else []
-        self._reference = source_of(cleaning.perplexity.reference) if cleaning.perplexity else None
+        reference = cleaning.perplexity.reference if cleaning.perplexity else None
+        self._reference = source_of(reference) if reference else None
+        if cleaning.perplexity and not reference and not scoring:
+            cause = "data.cleaning.perplexity.model: models are opened by the local engine alone"
+            raise LilliputError(cause, "use `--engine local`, or a `reference`", Exit.RECIPE)
 
     @cached_property
     def key(self) -> str:
@@ -75,7 +79,8 @@ class Together:
         steps = {name: dump(step) for name in STEPS if (step := getattr(self.cleaning, name))}
         streams = [(stream.source.fingerprint(stream.part), stream.part) for stream in self.streams]
         others = [source.fingerprint() for source in (*self._against, self._reference) if source]
-        return sha256_of([store.FORMAT, streams, steps, others, dump(self.reading), _code(steps)])
+        told = [store.FORMAT, streams, steps, others, dump(self.reading), _code(steps)]
+        return sha256_of([*told, self.scoring.identity] if self.scoring else told)
 
     def folder(self, source: Entry, part: Part | None) -> Path:
         """The folder of what is left of a stream, made now with all others where it is missing."""
@@ -124,12 +129,17 @@ class Together:
         if self.cleaning.contamination:
             sets = {source.label: _evaluation(source, self.reading) for source in self._against}
             steps.append(_without(contamination.wanted(sets, self.cleaning.contamination)))
-        if (limits := self.cleaning.perplexity) and self._reference:
-            reference = (document.text for document in self._reference.documents(Reader(self.reading)))
-            scorer = self.scorer or perplexity.ngram_scorer(reference, limits.order)
-            found = perplexity.scores(texts(held_out), scorer)
+        if limits := self.cleaning.perplexity:
+            found = perplexity.scores(texts(held_out), self._scorer(limits.order))
             steps.append(_within(found.tolist(), perplexity.staying(found, limits)))
         return steps
+
+    def _scorer(self, order: int) -> Scorer:
+        if self.scoring:
+            return self.scoring.scorer
+        assert self._reference is not None
+        reference = (document.text for document in self._reference.documents(Reader(self.reading)))
+        return perplexity.ngram_scorer(reference, order)
 
     def _outcomes(self, steps: Sequence[Step], held_out: int) -> Iterator[Outcome]:
         """What becomes of each document of all streams; the first `held_out` ones stay as they are."""
@@ -279,7 +289,7 @@ def clean_sources(
     cleaning: Cleaning,
     reading: Reading,
     split: SplitConfig,
-    scorer: Scorer | None = None,
+    scoring: Scoring | None = None,
     search: Search = clusters,
 ) -> list[Entry]:
     """The sources of a recipe after cleaning, each itself where nothing is to be cleaned."""
@@ -288,7 +298,7 @@ def clean_sources(
         return ruled
     by_parts, scope = split.kind in ("auto", "official"), cleaning.duplicates.scope if cleaning.duplicates else "corpus"
     groups = [ruled] if scope == "corpus" else [[source] for source in ruled]
-    together = [Together(group, cleaning, reading, by_parts, scorer, search) for group in groups]
+    together = [Together(group, cleaning, reading, by_parts, scoring, search) for group in groups]
     return [Left(source, one) for group, one in zip(groups, together, strict=True) for source in group]
 
 

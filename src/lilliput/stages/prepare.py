@@ -16,6 +16,7 @@ from lilliput.corpus.catalog import read, read_whole
 from lilliput.corpus.cleaning import Cleaning
 from lilliput.corpus.document import Part
 from lilliput.corpus.mixing import Mixing, refuse
+from lilliput.corpus.perplexity import Scoring
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
@@ -94,7 +95,7 @@ class Clean:
 
     def __init__(self, config: DataConfig) -> None:
         self.config = config
-        self.all = clean_sources(config.sources, config.cleaning, config, config.split)
+        self.all = clean_sources(config.sources, config.cleaning, config, config.split, _scoring(config.cleaning))
 
     def of(self, sources: Sequence[Source]) -> list[Entry]:
         """These sources: what all of them together leave of one that is trained on, else what its rules leave."""
@@ -104,6 +105,15 @@ class Clean:
         known = list(zip(self.config.sources, self.all, strict=True))
         same = [left for own, left in known if own is source] or [left for own, left in known if own == source]
         return same[0] if same else after_rules(source, self.config.cleaning)
+
+
+def _scoring(cleaning: Cleaning) -> Scoring | None:
+    """The model that judges a text's perplexity, where the recipe names one."""
+    if cleaning.perplexity is None or cleaning.perplexity.model is None:
+        return None
+    from lilliput.stages.scoring import scoring
+
+    return scoring(cleaning.perplexity.model)
 
 
 def prepare(config: DataConfig, validation: ValidationConfig, tokenizer: Tokenizer) -> Data:
@@ -195,8 +205,7 @@ def _asked(source: Entry, config: DataConfig, part: Part | None) -> Part | None:
     """Which documents decide a shard; a validation set is not asked for its training part."""
     if part is None:
         return "validation" if "validation" in source.parts else None
-    divides_all = source.is_stored and config.split.kind not in ("auto", "official")
-    return None if divides_all else part
+    return part if config.split.kind in ("auto", "official") else None
 
 
 def key(value: Any) -> str:
