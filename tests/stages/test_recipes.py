@@ -202,8 +202,8 @@ def test_tardbots_mixtures_have_a_recipe_each_and_expert_losses_as_its_guide_wei
         assert model.dense_layers in (None, model.num_layers // 4)
 
 
-MIX = [("books", 0.6, None), ("wikitext-103", 0.3, 50_000), ("wikitext-2", 0.1, None)]
-FEW = [("books", 0.6, 10_000), ("wikitext-2", 0.4, 10_000)]
+MIX = [("bookcorpus", 0.6, None), ("wikitext-103", 0.3, 50_000), ("wikitext-2", 0.1, None)]
+FEW = [("bookcorpus", 0.6, 10_000), ("wikitext-2", 0.4, 10_000)]
 PROMPTS = (
     "Once upon a time in a distant land,",
     "The old man walked slowly down the street,",
@@ -226,7 +226,7 @@ def test_the_mixtures_on_books_have_the_values_of_their_guides_file(name, shape,
     recipe = read_recipe(f"bookcorpus/{name}")
     assert [(source.label, source.weight, source.max_samples) for source in recipe.data.sources] == mix
     assert (recipe.data.workers, recipe.data.prefetch) == (workers, 1)
-    assert [source.label for source in recipe.validation.sources] == ["wikitext-2", "books"]
+    assert [source.label for source in recipe.validation.sources] == ["wikitext-2", "bookcorpus"]
     assert recipe.tokenizer.kind == "gpt2"
     changes = {"max_positions": recipe.model.max_positions, "balance_weight": 0.02, "z_weight": 0.001}
     assert recipe.model == replace(PRESETS[f"bookcorpus/{shape}"].config, **changes)
