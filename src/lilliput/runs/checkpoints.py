@@ -49,7 +49,7 @@ def commit(folder: Path, step: int, write: Write, manifest: Mapping[str, Any] | 
     durable.make_dir(folder)
     temporary = durable.scratch(folder, str(step))
     try:
-        durable.make_dir(temporary, new=True)
+        durable.make_dir(temporary, new=True, lasting=False)
         files = {name: asdict(record) for name, record in write(temporary).items()}
         document = {**(manifest or {}), **_lineage(folder), "format": FORMAT, "step": step, "files": files}
         durable.write_new(temporary / MANIFEST, seal(document))

@@ -137,8 +137,11 @@ class Appender:
             raise OSError(self._error.errno, self._error.strerror, str(self.path))
 
 
-def make_dir(path: Path, *, new: bool = False) -> None:
-    """Make a directory (mode 0700) and its missing parents, durably; with `new`, an existing one is FileExistsError."""
+def make_dir(path: Path, *, new: bool = False, lasting: bool = True) -> None:
+    """Make a directory (mode 0700) and its missing parents, durably; with `new`, an existing one is FileExistsError.
+
+    Not `lasting`: its name need not outlive a power cut, since it is renamed and its folder synced later.
+    """
     if path.is_dir() and not new:
         return
     if not path.parent.is_dir():
@@ -149,7 +152,8 @@ def make_dir(path: Path, *, new: bool = False) -> None:
         if new or not path.is_dir():
             raise
         return
-    sync_dir(path.parent)
+    if lasting:
+        sync_dir(path.parent)
 
 
 def rename(source: Path, target: Path) -> None:
