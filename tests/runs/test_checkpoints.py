@@ -4,13 +4,10 @@ import json
 import os
 import random
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.faults.harms import HARMS
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import checkpoints, durable
@@ -157,49 +154,6 @@ def test_no_truncated_or_zeroed_file_is_ever_used(folder):
         (path / name).write_bytes(sound)
 
 
-def forge(path):
-    document = json.loads((path / MANIFEST).read_text())
-    (path / MODEL).write_bytes(b"forged")
-    (path / MANIFEST).write_bytes(seal({key: value for key, value in document.items() if key != "sha256"}))
-
-
-def swap_directory(path):
-    (path / STATE).unlink()
-    (path / STATE).mkdir()
-
-
-def swap_link(path):
-    (path / STATE).rename(path / "other")
-    (path / STATE).symlink_to(path / "other")
-
-
-def swap_pipe(path):
-    (path / STATE).unlink()
-    os.mkfifo(path / STATE)
-
-
-def escape(path):
-    document = json.loads((path / MANIFEST).read_text())
-    document["files"] = {"../step-00000001/" + name: record for name, record in document["files"].items()}
-    (path / MANIFEST).write_bytes(seal(document))
-
-
-HARMS = {
-    "a file missing": lambda path: (path / MODEL).unlink(),
-    "a file empty": lambda path: (path / MODEL).write_bytes(b""),
-    "no manifest": lambda path: (path / MANIFEST).unlink(),
-    "a file of another step": lambda path: shutil.copy(path.parent / "step-00000001" / MODEL, path / MODEL),
-    "all files of another step": lambda path: shutil.copytree(path.parent / "step-00000001", path, dirs_exist_ok=True),
-    "a directory in the place of a file": swap_directory,
-    "a link in the place of a file": swap_link,
-    "a pipe in the place of a file": swap_pipe,
-    "a file in the place of the checkpoint": lambda path: (shutil.rmtree(path), path.write_bytes(b"")),
-    "a manifest sealed again over a changed file": forge,
-    "a manifest naming files elsewhere": escape,
-    "a manifest of nested lists": lambda path: (path / MANIFEST).write_bytes(b"[" * 100_000),
-}
-
-
 @pytest.mark.parametrize("harm", HARMS)
 def test_a_damaged_checkpoint_is_set_aside_with_its_reason_and_the_one_before_is_used(folder, harm):
     pair(folder)
@@ -274,96 +228,3 @@ def test_retention_never_removes_the_last_intact_checkpoint(folder):
         (folder / f"step-0000000{step}" / MODEL).write_bytes(b"")
     checkpoints.retain(folder, 1, set())
     assert checkpoints.newest(folder).manifest["step"] == 1
-
-
-class Retention(RuleBasedStateMachine):
-    """Whatever happens between saves, an intact checkpoint stays, the pinned stay, and the disk stays bounded."""
-
-    @initialize(keep=st.integers(0, 3))
-    def start(self, keep):
-        self.root = Path(os.environ["RETENTION_ROOT"])
-        shutil.rmtree(self.root, ignore_errors=True)
-        self.folder, self.keep, self.step, self.pinned, self.foreign = self.root / "checkpoints", keep, 0, set(), set()
-
-    def retain(self):
-        before = self.intact()
-        checkpoints.retain(self.folder, self.keep, self.pinned, run="r")
-        after = self.intact()
-        assert not before or after[-1] == before[-1]
-        assert self.pinned & set(before) <= set(after)
-        assert len(after) <= max(self.keep, 1) + 1 + len(self.pinned)
-
-    def intact(self):
-        found = []
-        for step, path in checkpoints.listing(self.folder):
-            try:
-                if checkpoints.verify(path)["run"] == "r" and step not in found:
-                    found.append(step)
-            except Damaged:
-                pass
-        return found
-
-    @rule(rolling=st.booleans(), by=st.integers(0, 2))
-    def save(self, rolling, by):
-        self.step += by
-        save(self.folder, self.step, rolling=rolling)
-        self.retain()
-
-    @rule(kind=st.sampled_from(["EIO", "ENOSPC"]), number=st.integers(1, 30))
-    def save_on_a_failing_disk(self, kind, number):
-        self.step += 1
-        before = self.intact()
-        faults.reset(f"{kind}@{number}")
-        try:
-            save(self.folder, self.step)
-            checkpoints.retain(self.folder, self.keep, self.pinned, run="r")
-        except OSError:
-            pass
-        faults.reset()
-        assert not before or self.intact()[-1] >= before[-1]
-
-    @rule(data=st.data())
-    def damage_any_but_the_last_intact(self, data):
-        intact = self.intact()
-        if len(intact) > 1:
-            step = data.draw(st.sampled_from(intact))
-            for other, path in checkpoints.listing(self.folder):
-                if other == step:
-                    (path / MODEL).write_bytes(b"harm")
-            self.pinned.discard(step)
-            self.retain()
-
-    @rule(data=st.data())
-    def pin(self, data):
-        if intact := self.intact():
-            self.pinned.add(data.draw(st.sampled_from(intact)))
-
-    @rule(step=st.integers(0, 50))
-    def copy_from_another_run(self, step):
-        self.foreign.add(save(self.folder, step + 1000, run="other"))
-
-    @rule(keep=st.integers(0, 3))
-    def change_keep(self, keep):
-        self.keep = keep
-        self.retain()
-
-    @rule(year=st.integers(1971, 2037))
-    def touch(self, year):
-        for _, path in checkpoints.listing(self.folder):
-            os.utime(path, ((year - 1970) * 31_557_600,) * 2)
-
-    @rule()
-    def recover(self):
-        if intact := self.intact():
-            assert checkpoints.newest(self.folder, run="r").manifest["step"] == intact[-1]
-
-    @invariant()
-    def other_runs_are_untouched(self):
-        assert all(path.exists() for path in self.foreign)
-
-
-def test_retention_is_safe_in_any_order_of_events(in_memory, monkeypatch):
-    monkeypatch.setenv("RETENTION_ROOT", str(in_memory / "machine"))
-    machine = Retention.TestCase
-    machine.settings = settings(max_examples=100, stateful_step_count=20, deadline=None, derandomize=True)
-    machine().runTest()
