@@ -108,6 +108,14 @@ def test_a_recipe_that_only_builds_a_corpus_is_looked_at(capsys, tmp_path, rows)
     assert len(lilliput(capsys, "peek", "mine.yaml", words, "--jsonl")[1].splitlines()) == 2
 
 
+def test_a_json_file_of_rows_is_a_corpus_and_one_with_data_a_recipe(capsys, tmp_path):
+    (tmp_path / "rows.json").write_text('[{"text": "one fox"}, {"text": "two"}]')
+    (tmp_path / "recipe.json").write_text('{"data": {"sources": ["rows.json"]}}')
+    for name in ("rows.json", "recipe.json"):
+        lines = lilliput(capsys, "peek", name, "--jsonl")[1].splitlines()
+        assert [json.loads(line)["text"] for line in lines] == ["one fox", "two"], name
+
+
 def test_a_recipes_data_is_shown_after_its_cleaning_and_overrides(capsys, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"text": "short"}\n{"text": "one two three four five"}\n')
     rules = "data.cleaning={rules: [{kind: short, min_words: 3}], workers: 1}"
@@ -224,6 +232,7 @@ def test_what_a_recipes_own_training_makes_is_not_counted_and_said(capsys):
     [
         (("peek", "tniy"), Exit.RECIPE),
         (("peek", "lab/nanno"), Exit.RECIPE),
+        (("peek", "owner/nowhere"), Exit.UNAVAILABLE),
         (("peek", "nowhere.txt"), Exit.MISSING),
         (("peek", "nowhere.yaml"), Exit.MISSING),
         (("peek", "tiny", "optim.lr=1"), Exit.RECIPE),

@@ -38,6 +38,8 @@ HASHED = 256 << 20
 """Bytes of tokens up to which a shard is compared with its sha256 before it is looked at; its index always is."""
 HASH = re.compile("[0-9a-f]{8,64}")
 """A shard's name, or its beginning."""
+LARGEST_RECIPE = 1 << 20
+"""Bytes of the longest .json file that may be a recipe."""
 PARTS: dict[str, Part | None] = {"all": None, "train": "train", "validation": "validation", "test": "test"}
 
 
@@ -110,19 +112,31 @@ def _shard_folder(word: str) -> Path | None:
 
 
 def _is_recipe(word: str) -> bool:
-    if word.endswith((".yaml", ".yml", ".json")):
+    if word.endswith((".yaml", ".yml")):
         return True
+    if word.endswith(".json"):  # a file of rows may end so too
+        return not Path(word).is_file() or _states_data(Path(word))
     if word in NAMED or word in registered() or is_path(word) or Path(word).exists():
         return False
     from lilliput.stages.recipe import names
 
     if word in names():
         return True
-    near = did_you_mean(word, [*NAMED, *registered(), *names()])
-    if ON_THE_HUB.fullmatch(word) and not near:
+    if ON_THE_HUB.fullmatch(word) and word.partition("/")[0] not in {name.partition("/")[0] for name in names()}:
         return False
-    cause = f"`{word}` is no corpus and no recipe{near}"
+    known = [*NAMED, *registered(), *names()]
+    cause = f"`{word}` is no corpus and no recipe{did_you_mean(word, known)}"
     raise LilliputError(cause, "`lilliput corpus list` shows the corpora; for a file write ./NAME", Exit.RECIPE)
+
+
+def _states_data(path: Path) -> bool:
+    """Whether a .json file is a recipe: small, an object, and with data."""
+    if path.stat().st_size > LARGEST_RECIPE:
+        return False
+    try:
+        return "data" in config.read(path)
+    except LilliputError:
+        return False
 
 
 def _recipe(word: str, overrides: Sequence[str]) -> Looked:
