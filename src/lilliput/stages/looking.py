@@ -186,6 +186,8 @@ def seen(
     if empty:
         what = f"the {part} part of {looked.name} is empty" if part else f"{looked.name} holds no text"
         action = "name another `--part`, such as all" if part else "name one with text"
+        if part == "train":
+            action = "give more documents that differ, or say `data.split.validation=0`"
         raise LilliputError(what, action, Exit.CONTENT)
 
 
