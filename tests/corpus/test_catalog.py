@@ -6,9 +6,12 @@ from pydantic import TypeAdapter
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.catalog import read, read_whole
+from lilliput.corpus.cleaned import Cleaned
+from lilliput.corpus.filters.length import ShortRule
 from lilliput.corpus.named import expand_sources
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
+from lilliput.corpus.sources.text import TextSource
 from lilliput.corpus.split import SplitConfig
 
 SOURCES = TypeAdapter(list[Source])
@@ -94,3 +97,11 @@ def test_what_is_left_out_is_counted_once_however_often_a_file_is_read(tmp_path)
     dropped = Counter()
     part(f"{tmp_path}/a.jsonl", reading=Reading(malformed="skip"), dropped=dropped)
     assert dropped == {"malformed line": 1, "blank": 1}
+
+
+def test_where_rules_leave_nothing_to_train_on_their_reasons_are_told(tmp_path):
+    (tmp_path / "a.txt").write_text("one\n<|endoftext|>\ntwo words\n", "utf-8")
+    source = Cleaned(TextSource(path=str(tmp_path / "a.txt")), [ShortRule(min_words=9)])
+    with pytest.raises(LilliputError, match=r"left out: too short 2") as empty:
+        list(read([source], SplitConfig(), Reading(), "train"))
+    assert "milder" in empty.value.action

@@ -85,3 +85,37 @@ def test_processes_end_with_a_parent_that_was_killed(tmp_path):
         time.sleep(0.05)
     assert children
     assert not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes have no group there")
+def test_an_interrupt_of_the_whole_group_is_left_to_the_parent_however_early_it_comes(tmp_path):
+    script = tmp_path / "parent.py"
+    script.write_text(EARLY, "utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "src")}
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    assert process.stdout.readline() == "begun\n"
+    os.killpg(process.pid, 2)
+    out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("interrupted\n", "", 0)
+
+
+EARLY = """
+import time
+from lilliput.corpus.processes import share
+def tasks():
+    print("begun", flush=True)
+    yield from [0.3] * 400
+if __name__ == "__main__":
+    try:
+        for _ in share(time.sleep, tasks(), 2):
+            pass
+    except KeyboardInterrupt:
+        print("interrupted")
+"""

@@ -22,16 +22,16 @@ def read(
     `dropped` counts by reason what was left out. A part without a share gives nothing.
     Raises LilliputError (CONTENT) where a part with a share would be empty: for training, of any source.
     """
-    found = 0
+    found, dropped = 0, Counter[str]() if dropped is None else dropped
     for index, source in enumerate(sources):
-        before = found
+        before, already = found, Counter(dropped)
         for document in part_of(source, split, Reader(reading, dropped), part):
             found += 1
             yield index, document
         if part == "train" and found == before:
-            raise _empty(source.label, split, part)
+            raise _empty(source.label, split, part, dropped - already if source.is_stored else Counter())
     if not found and split.share(part) > 0:
-        raise _empty(", ".join(source.label for source in sources), split, part)
+        raise _empty(", ".join(source.label for source in sources), split, part, Counter())
 
 
 def read_whole(
@@ -74,7 +74,11 @@ def part_of(source: Entry, split: SplitConfig, reader: Reader, part: Part) -> It
     reader.dropped.update(passes[-1].dropped)  # of the last pass alone: the earlier ones only measured
 
 
-def _empty(name: str, split: SplitConfig, part: Part) -> LilliputError:
+def _empty(name: str, split: SplitConfig, part: Part, dropped: Counter[str]) -> LilliputError:
+    if part == "train" and dropped:
+        told = ", ".join(f"{reason} {count:,}" for reason, count in dropped.most_common(3))
+        cause = f"{name}: the train part is empty, for documents were left out: {told}"
+        return LilliputError(cause, "switch rules off or make them milder, or give more text", Exit.CONTENT)
     cause = f"{name}: the {part} part is empty (split {split.kind}, share {split.share(part):g})"
     unwanted = "validation" if part == "train" else part
     action = f"give files with text, and enough of it to divide, or set `data.split.{unwanted}=0`"

@@ -82,7 +82,8 @@ class Cleaned(Entry):
     def _made(self, reading: Reading, part: Part | None) -> list[Path]:
         before, made, needed = self.fingerprint(part), 0, list[Path]()
         jobs = self.jobs(reading, part, before)
-        step = len(jobs) if self.max_samples is None and self.max_bytes is None else self.workers or cores()
+        is_limited = self.max_samples is not None or self.max_bytes is not None
+        step = max(1, self.workers or cores()) if is_limited else max(1, len(jobs))
         for end in range(step, len(jobs) + step, step):
             made += engine.run(jobs[:end], self.workers)
             if len(needed := self._needed(jobs[:end])) < end:

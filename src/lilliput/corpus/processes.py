@@ -4,7 +4,7 @@ import os
 import signal
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, TypeVar
@@ -102,8 +102,22 @@ class _Worker:
         context = get_context("spawn")  # a fork would share the locks of torch's threads
         self.connection, other = context.Pipe()
         self.process = context.Process(target=_work, args=(other,), daemon=True)
-        self.process.start()
+        with _interrupts_later():
+            self.process.start()
         other.close()
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """A process begun here never sees a SIGINT before it can ignore it; this one sees it afterwards."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(connection: Connection) -> None:
