@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--size", type=float, default=100, help="MB of text")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--tokenizer", default="gpt2", choices=("gpt2", "bytes"))
+    parser.add_argument("--against", default="transformers,bare", help="peers, divided by commas")
     parser.add_argument("--memory", action="store_true", help="peak memory at --size and ten times that instead")
     parser.add_argument("--once", metavar="FILE", help="prepare this file and print the peak (what --memory calls)")
     wanted = parser.parse_args()
@@ -41,20 +42,18 @@ def main() -> None:
         if wanted.memory:
             memory(Path(folder), wanted.size, wanted.tokenizer)
         else:
-            speed(Path(folder), wanted.size, wanted.rounds)
+            speed(Path(folder), wanted.size, wanted.rounds, wanted.against.split(","))
 
 
-def speed(folder: Path, size: float, rounds: int) -> None:
+def speed(folder: Path, size: float, rounds: int, against: list[str]) -> None:
     text = write(folder / "text.jsonl", size)
-    contestants = {
-        "ours": lambda: ours(text, "gpt2"),
-        "datasets.map": lambda: theirs(text, folder / "cache", with_transformers),
-        "datasets.map, bare tokenizers": lambda: theirs(text, folder / "cache", bare),
-    }
+    contestants: dict[str, Callable[[], int]] = {"ours": lambda: ours(text, "gpt2")}
+    for peer in against:
+        contestants[peer] = lambda peer=peer: theirs(text, folder / "cache", PEERS[peer])
     seconds = alternate(contestants, rounds=rounds, warm_up=1)
     for name, found in seconds.items():
         print(f"{name}: {median(found):.2f} s, {size / median(found):.1f} MB/s")
-    for name in list(contestants)[1:]:
+    for name in against:
         print(ratio(seconds, name, "ours"))
 
 
@@ -105,7 +104,7 @@ def theirs(text: Path, cache: Path, tokenize: Callable[[], Any]) -> int:
     return len(rows.map(tokenize(), batched=True, num_proc=2, remove_columns=["text"]))
 
 
-def with_transformers() -> Callable[[Any], Any]:
+def transformers() -> Callable[[Any], Any]:
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner(), eos_token="<|endoftext|>")
@@ -122,6 +121,10 @@ def inner() -> Any:
     from lilliput.tokens.gpt2 import open_gpt2
 
     return open_gpt2(home()).inner
+
+
+PEERS = {"transformers": transformers, "bare": bare}
+"""What `datasets.map` calls: the fast tokenizer of transformers, or that of tokenizers without anything around it."""
 
 
 def write(path: Path, size: float) -> Path:
