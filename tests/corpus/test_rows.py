@@ -8,7 +8,7 @@ from hypothesis import strategies as some
 from tests.loopback_hub import json_lines, parquet
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus import rows
+from lilliput.corpus import delimited, files, objects
 from lilliput.corpus.columns import extract
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.rows import read_rows
@@ -103,7 +103,7 @@ def test_any_change_of_a_csv_file_is_read_refused_or_counted(tmp_path_factory, e
 
 def test_a_row_of_csv_with_other_fields_than_the_header_is_named_or_counted(tmp_path):
     (tmp_path / "a.csv").write_text("text,n\none,1\ntwo\n\nthree,3\n")
-    with pytest.raises(LilliputError, match=r"a\.csv: line 3: 1 fields instead of 2"):
+    with pytest.raises(LilliputError, match=r"a\.csv: line 3 \(byte 13\): 1 fields instead of 2"):
         found(tmp_path / "a.csv")
     reader = Reader(Reading(malformed="skip"))
     assert found(tmp_path / "a.csv", reader=reader) == ["one", "three"]
@@ -111,20 +111,76 @@ def test_a_row_of_csv_with_other_fields_than_the_header_is_named_or_counted(tmp_
 
 
 def test_a_quote_that_never_ends_is_refused_and_does_not_fill_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "LONGEST", 1000)
+    monkeypatch.setattr(delimited, "LONGEST", 1000)
     (tmp_path / "a.csv").write_text('text\nfine\n"' + "never ends\n" * 1000)
     with pytest.raises(LilliputError, match="field larger than field limit"):
         found(tmp_path / "a.csv")
 
 
-def test_a_json_list_that_is_too_long_or_none_is_refused(tmp_path, monkeypatch):
-    (tmp_path / "a.json").write_bytes(FILES["a.json"][:-3])
-    with pytest.raises(LilliputError, match="is no JSON list"):
+LIST = json.dumps([{"text": text, "n": 1.5e-7} for text in TEXTS] + [17, 1.25e3, {"text": "end"}]).encode()
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1 << 20])
+def test_a_json_list_is_read_element_by_element_in_blocks_of_any_size(tmp_path, monkeypatch, size):
+    monkeypatch.setattr(files, "BLOCK", size)
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf \n" + LIST + b"\n")
+    reader = Reader(Reading(malformed="skip"))
+    assert found(tmp_path / "a.json", reader=reader) == [*TEXTS, "end"]
+    assert reader.dropped == Counter({"malformed line": 2})
+
+
+def test_what_cannot_be_parsed_in_a_json_list_is_named_and_ends_it(tmp_path, monkeypatch):
+    good = b'[{"text": "good"},\n {"text": "fine"}'
+    for rest, reason in (
+        (b"", "a list goes on"),
+        (b",", "expecting value"),
+        (b"]]", "a list goes on"),
+        (b"]\xc3", "a list goes on"),
+        (b', {"text": "a" "b"}, {"text": "c"}]', "expecting"),
+        (b', {"text": NaN}]', "nan is not json"),
+        (b', {"text": "a", "text": "b"}]', "a key comes twice"),
+        (b", " + b"[" * 100_000, "nested too deeply"),
+        (b', {"text": "never ends', "unterminated string"),
+    ):
+        (tmp_path / "a.json").write_bytes(good + rest)
+        with pytest.raises(LilliputError, match=rf"a\.json: (row \d, )?line 2 \(byte \d+\): .*{reason}") as failure:
+            found(tmp_path / "a.json")
+        assert failure.value.code == Exit.CONTENT
+        reader = Reader(Reading(malformed="skip"))
+        assert found(tmp_path / "a.json", reader=reader) in (["good"], ["good", "fine"])
+        assert reader.dropped == Counter({"malformed line": 1})
+    monkeypatch.setattr(objects, "LONGEST", 100)
+    (tmp_path / "a.json").write_bytes(good + b', {"text": "' + b"x" * (3 << 20) + b'"}]')
+    with pytest.raises(LilliputError, match="unterminated string"):
         found(tmp_path / "a.json")
-    monkeypatch.setattr(rows, "ARRAY", 10)
-    (tmp_path / "a.json").write_bytes(FILES["a.json"])
-    with pytest.raises(LilliputError, match="write it as JSON lines"):
-        found(tmp_path / "a.json")
+
+
+def test_rows_after_a_bad_one_of_csv_are_read(tmp_path):
+    content = b'text,n\n"good",1\n"a"b,2\n"c\n\n\xff",3\n\xef\xbb\xbfd,4\ne,5,6\n"fine",7\n"never ends\n'
+    (tmp_path / "a.csv").write_bytes(content)
+    reader = Reader(Reading(malformed="skip", invalid_utf8="skip"))
+    assert found(tmp_path / "a.csv", reader=reader) == ["good", "\ufeffd", "fine"]
+    assert reader.dropped == Counter({"malformed line": 3, "invalid utf-8": 1})
+    with pytest.raises(LilliputError, match=r"a\.csv: line 3 \(byte 16\): '"):
+        found(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_bytes(content.replace(b'"a"b,2\n', b""))
+    with pytest.raises(LilliputError, match=r"b\.csv: line 5 \(byte 20\): byte 20 is no UTF-8"):
+        found(tmp_path / "b.csv")
+    (tmp_path / "b.csv").write_bytes(b"text,text\na,b\n")
+    with pytest.raises(LilliputError, match="the column `text` comes twice"):
+        found(tmp_path / "b.csv")
+
+
+def test_a_parquet_file_with_bytes_that_are_no_text_is_refused_before_its_first_row(tmp_path):
+    import pyarrow
+    from pyarrow import parquet as files_of
+
+    column = pyarrow.array([b"good"] * 500 + [b"bad \xff"]).view(pyarrow.utf8())
+    files_of.write_table(pyarrow.table({"text": column}), tmp_path / "a.parquet")
+    used = []
+    with pytest.raises(LilliputError, match=r"row 4\d\d or one soon after it: .*invalid utf8"):
+        used.extend(found(tmp_path / "a.parquet"))
+    assert used == []
 
 
 def test_an_ending_without_a_format_is_named(tmp_path):

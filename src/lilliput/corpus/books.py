@@ -6,7 +6,7 @@ from pathlib import Path
 from lilliput.corpus.files import blocks, shown
 from lilliput.corpus.reading import Reader, Reading
 
-LONGEST = 64 << 20
+LONGEST = 32 << 20
 """Bytes of the longest book."""
 STATED = re.compile(rb"Character set encoding: *([\w-]+)")
 LATIN = {b"ISO-8859-1", b"ISO-LATIN-1", b"LATIN1", b"ISO8859-1"}
@@ -23,7 +23,7 @@ def read_book(path: Path, reader: Reader) -> str | None:
         if len(data) > LONGEST:
             reader.too_long(shown(path), LONGEST)
             return None
-    stated = STATED.search(bytes(data[:5000]))
+    stated = STATED.search(data, 0, 5000)
     if stated and stated[1].upper() in LATIN:
         reader = Reader(Reading(encoding="latin-1"), reader.dropped)
     return reader.text(bytes(data), shown(path), 0)

@@ -1,8 +1,9 @@
 """Columns of a row that hold its text, joined where there are several."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus import posts
 from lilliput.corpus.joining import RowsAre
 
@@ -32,6 +33,17 @@ def extract(columns: Columns, rows_are: RowsAre) -> Extract:
 def missing(column: str, known: Any) -> str:
     """What is wrong with a row or file that lacks a column."""
     return f"no column `{column}`; it has {', '.join(map(repr, known)) or 'none'}"[:200]
+
+
+def insist(columns: Columns, known: Sequence[str], place: str) -> None:
+    """Raise LilliputError (RECIPE) for a column that a file has not, (CONTENT) for one that it has twice."""
+    for column in columns:
+        if column not in known:
+            action = "name the one that holds the text: `text_column` in a recipe, --text-column on the command line"
+            raise LilliputError(f"{place}: {missing(column, known)}", action, Exit.RECIPE)
+        if list(known).count(column) > 1:
+            cause = f"{place}: the column `{column}` comes twice"
+            raise LilliputError(cause, "give each a name of its own", Exit.CONTENT)
 
 
 def _text(row: Mapping[str, Any], column: str) -> str:

@@ -16,6 +16,13 @@ class Damaged(LilliputError):
 
 
 COMPRESSED = (".gz", ".zst")
+HEAD = 512
+"""Bytes by which an archive is known."""
+FOREIGN = (
+    *(b"PK\3\4", b"PK\5\6", b"7z\xbc\xaf\x27\x1c", b"Rar!\x1a\7"),
+    *(b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0"),
+)
+"""How zip, 7z, rar, gzip, zstandard and xz files begin; tar has its name further on."""
 BLOCK = 1 << 20
 """Bytes that leave at a time, at most, for gzip; for zstandard up to 32 MiB (256 run-length blocks of 128 KiB)."""
 SLICE = 1 << 10
@@ -43,6 +50,31 @@ def verify(file: BinaryIO, suffix: str, name: str) -> None:
     except DAMAGE as error:
         cause = f"{name} is damaged after line {number} (byte {size}) of its text: {str(error).lower().rstrip('.')}"
         raise Damaged(cause, "copy or download it again") from None
+
+
+def no_archive(blocks: Iterator[bytes], name: str) -> Iterator[bytes]:
+    """The blocks of a text.
+
+    Raises Damaged where they are an archive, of which nothing is ever unpacked, or compressed once more.
+    """
+    head: bytes | None = b""
+    for block in blocks:
+        if head is None:
+            yield block
+        elif len(head) + len(block) >= HEAD:
+            yield _no_archive(head + block, name)
+            head = None
+        else:
+            head += block
+    if head:
+        yield _no_archive(head, name)
+
+
+def _no_archive(head: bytes, name: str) -> bytes:
+    if head.startswith(FOREIGN) or head[257:262] == b"ustar":
+        cause = f"{name}: line 1 (byte 0) begins an archive or a compressed file, not a text"
+        raise Damaged(cause, "unpack it, and name the files in it; .gz and .zst are read where the name ends so")
+    return head
 
 
 def decompress(file: BinaryIO, suffix: str) -> Iterator[bytes]:

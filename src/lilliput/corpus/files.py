@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus.compressed import COMPRESSED, DAMAGE, decompress, verify
+from lilliput.corpus.compressed import COMPRESSED, DAMAGE, decompress, no_archive, verify
 
 BLOCK = 1 << 20
 """Bytes read at a time."""
@@ -103,16 +103,26 @@ def blocks(path: Path) -> Iterator[bytes]:
     A compressed file is first read to its last checksum, so that no block of a damaged one is ever used.
     Raises LilliputError: MISSING, IO (also where it changed while it was read), or Damaged.
     """
-    with opened(path) as file:
-        before = _version(file)
+    with opened(path) as file, at_rest(file, path):
         if path.suffix in COMPRESSED:
             verify(file, path.suffix, shown(path))
             file.seek(0)
-            yield from _again(file, path)
+            yield from no_archive(_again(file, path), shown(path))
         else:
-            yield from iter(lambda: file.read(BLOCK), b"")
-        if _version(file) != before:
-            raise _changed(path)
+            yield from no_archive(iter(lambda: file.read(BLOCK), b""), shown(path))
+
+
+@contextmanager
+def at_rest(file: BinaryIO, path: Path) -> Iterator[None]:
+    """Refuse a file (IO) that is another at the end, or that changed so that it cannot be read on."""
+    before = _version(file)
+    try:
+        yield
+    except Exception:
+        if _version(file) == before:
+            raise
+    if _version(file) != before:
+        raise _changed(path)
 
 
 def _again(file: BinaryIO, path: Path) -> Iterator[bytes]:

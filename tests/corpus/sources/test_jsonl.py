@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus import rows
+from lilliput.corpus import objects
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources.jsonl import JsonlSource
 
@@ -67,7 +67,7 @@ def test_lone_surrogates_are_replaced_where_invalid_bytes_are(tmp_path):
 
 
 def test_a_line_over_the_cap_is_left_out_and_the_next_one_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(rows, "LONGEST", 1000)
+    monkeypatch.setattr(objects, "LONGEST", 1000)
     long = json.dumps({"text": "x" * (3 << 20)})
     source = written(tmp_path, f'{{"text": "one"}}\n{long}\n{{"text": "two"}}')
     assert texts(source, malformed="skip") == ["one", "two"]
