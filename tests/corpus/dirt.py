@@ -98,6 +98,7 @@ BAD_LINES = {
     "deep-arrays": between(row("[" * 100_000 + "]" * 100_000)),
     "deep-objects": between(row('{"a":' * 100_000 + "1" + "}" * 100_000)),
     "deep-and-open": between(b'{"text": ' + b"[" * 100_000),
+    "column-twice": between(b'{"text": "a", "text": "b"}'),
     "raw-nul": between(b'{"text": "a\0b"}'),
     "only-nuls": between(b"\0" * 100),
     "raw-escape": between(b'{"text": "a\x1b[31mb"}'),
@@ -199,7 +200,7 @@ def packed(pack: Callable[[bytes], bytes], checksum: int) -> dict[str, Dirt]:
         "nothing": unusable(b""),
         "plain": unusable(GOOD + FINE),
         "of-nothing": nothing(pack(b"")),
-        "twice": Dirt(pack(b"\xff".join(pack(GOOD).split(b"\n"))), [], {BAD_BYTES: 1}, r"line 1 \(byte 0\)"),
+        "twice": unusable(pack(pack(GOOD)), r"line 1 \(byte 0\) begins an archive"),
         "bad-line": Dirt(pack(GOOD + b"{\n" + FINE), ["good", "fine"], {BAD_LINE: 1}, SECOND),
         "bomb": unusable(pack(b"\n" * (70 << 20)), r"line \d+ \(byte \d+\) of its text: it expands more than 200"),
     }
