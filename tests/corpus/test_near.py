@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
+from bench.duplicates import documents, quality, true_pairs
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus import near as module
@@ -142,6 +144,15 @@ def test_nearly_all_pairs_above_the_threshold_are_found():
         lost += sum(found[n] != found[n + 60] for n in pairs)
     assert total > 300
     assert lost / total <= 0.02
+
+
+@pytest.mark.slow
+def test_of_twenty_thousand_documents_nearly_every_true_pair_is_found_and_nothing_else(sample_data: Path):
+    texts = documents(20_000, sample_data)
+    found = quality(clusters(texts, NEAR).twins, *true_pairs(texts))
+    assert found.pairs > 3000
+    assert found.recall >= 0.95
+    assert found.precision >= 0.98
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.8, 0.9, 1.0])

@@ -14,7 +14,7 @@ from lilliput.config.settings import Fatal, settings
 from lilliput.corpus.document import Document, Dropped
 from lilliput.corpus.near import Clusters, Map, Near, clusters
 from lilliput.corpus.split import text_hash
-from lilliput.corpus.spool import spool
+from lilliput.corpus.spool import Spool, spool
 from lilliput.corpus.words import Counts, Hashes
 
 Texts = Callable[[], Iterator[str]]
@@ -173,21 +173,24 @@ def _repeated(texts: Iterator[str], lines: Lines, is_exact: NDArray[np.bool_], s
                 hashes = np.fromiter(map(text_hash, long), dtype=np.uint64)
                 counts[number + 1] = len(hashes)
                 row.add(hashes)
-        return Repeated(_too_often(row.row(), lines.times), np.cumsum(counts), lines)
+        return Repeated(_too_often(row, lines.times), np.cumsum(counts), lines)
 
 
-def _too_often(hashes: Hashes, times: int) -> Counts:
+def _too_often(hashes: Spool, times: int) -> Counts:
     """Where numbers stand that stood `times` times before; a share of all numbers is sorted at a time."""
-    shares, found = len(hashes) // SORTED + 1, [np.empty(0, dtype=np.int64)]
+    shares, found = hashes.size // SORTED + 1, [np.empty(0, dtype=np.int64)]
     for share in range(shares):
-        at = np.concatenate([start + of_share for start, of_share in _of_share(hashes, share, shares)])
-        order = np.argsort(hashes[at], kind="stable")
-        values = hashes[at][order]
-        found.append(at[order[times:][values[times:] == values[:-times]]])
+        parts = list(_of_share(hashes, share, shares))
+        at, values = (np.concatenate(part) for part in zip(*parts, strict=True))
+        order = np.argsort(values, kind="stable")
+        at, values = at[order], values[order]
+        found.append(at[times:][values[times:] == values[:-times]])
     return np.sort(np.concatenate(found))
 
 
-def _of_share(hashes: Hashes, share: int, shares: int) -> Iterator[tuple[int, Counts]]:
-    """(start, places after it) of the numbers that fall to a share, slice by slice; at least one, maybe empty."""
-    for start in range(0, max(1, len(hashes)), SORTED):
-        yield start, np.flatnonzero(hashes[start : start + SORTED] % np.uint64(shares) == share)
+def _of_share(hashes: Spool, share: int, shares: int) -> Iterator[tuple[Counts, Hashes]]:
+    """(places, numbers) that fall to a share, slice by slice; at least one, maybe empty."""
+    for start in range(0, max(1, hashes.size), SORTED):
+        values = hashes.read(start, min(start + SORTED, hashes.size))
+        at = np.flatnonzero(values % np.uint64(shares) == share)
+        yield start + at, values[at]

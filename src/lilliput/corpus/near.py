@@ -13,7 +13,7 @@ from pydantic import Field
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Fatal, settings
-from lilliput.corpus.spool import spool
+from lilliput.corpus.spool import Spool, spool
 from lilliput.corpus.words import STEP, Hashes, blocks, run_hashes, stirred
 
 Indices = NDArray[np.int64]
@@ -115,7 +115,7 @@ def clusters(texts: Iterable[str], near: Near, scratch: Path | None = None, each
             for column, values in zip(columns, found.bands.T, strict=True):
                 column.add(values)
         sizes = np.concatenate([np.empty(0, dtype=np.int64), *counts])
-        judge = _Judge(_Runs(runs.row(), np.concatenate(([0], np.cumsum(sizes)))), near.threshold)
+        judge = _Judge(_Runs(runs, np.concatenate(([0], np.cumsum(sizes)))), near.threshold)
         firsts = np.arange(len(sizes))
         for column in columns:
             for one, other in _proposed(column.row(), sizes > 0):
@@ -134,7 +134,7 @@ def judged(
             counts.append(sizes)
             runs.add(found)
         starts = np.cumsum(np.concatenate([np.zeros(1, dtype=np.int64), *counts]))
-        judge, firsts = _Judge(_Runs(runs.row(), starts), near.threshold), np.arange(len(starts) - 1)
+        judge, firsts = _Judge(_Runs(runs, starts), near.threshold), np.arange(len(starts) - 1)
         for one, other in pairs:
             firsts = judge.joined(firsts, one, other)
         return Clusters(firsts, judge.twins(firsts))
@@ -204,12 +204,12 @@ def _joined(places: Indices, first: Indices, second: Indices) -> Indices:
 class _Runs:
     """The sets of runs of all documents, read where they are asked for."""
 
-    def __init__(self, runs: Hashes, starts: Indices) -> None:
+    def __init__(self, runs: Spool, starts: Indices) -> None:
         self.runs, self.starts = runs, starts
         self.of = lru_cache(maxsize=2 * STAYING)(self._of)
 
     def _of(self, place: int) -> Hashes:
-        runs = np.sort(self.runs[self.starts[place] : self.starts[place + 1]])
+        runs = np.sort(self.runs.read(int(self.starts[place]), int(self.starts[place + 1])))
         return runs[np.concatenate(([True], runs[1:] != runs[:-1]))]
 
     def similarity(self, first: int, second: int, threshold: float) -> float:

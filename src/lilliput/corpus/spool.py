@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 
 class Spool:
-    """A row of 64-bit numbers that grows in a file."""
+    """A row of 64-bit numbers in a file: first it grows, then it is read."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.size = file, 0
@@ -20,12 +20,14 @@ class Spool:
         self.file.write(np.ascontiguousarray(numbers).data)
         self.size += len(numbers)
 
+    def read(self, start: int, stop: int) -> NDArray[np.uint64]:
+        """(stop - start,) some of the numbers; read, not mapped: mapped pages would count as the process's memory."""
+        self.file.seek(8 * start)
+        return np.frombuffer(self.file.read(8 * (stop - start)), dtype=np.uint64)
+
     def row(self) -> NDArray[np.uint64]:
-        """(size,) all numbers so far, mapped from the file."""
-        if not self.size:
-            return np.empty(0, dtype=np.uint64)
-        self.file.flush()
-        return np.asarray(np.memmap(self.file, dtype=np.uint64, mode="r", shape=(self.size,)))
+        """(size,) all numbers."""
+        return self.read(0, self.size)
 
 
 @contextmanager
