@@ -42,6 +42,13 @@ def test_whole_words_and_case_are_options_and_white_space_is_any():
     assert places(text, exact) == ["old man", "old man"]
 
 
+def test_capitals_make_no_difference_within_and_beyond_ascii():
+    for text in ("KATE kate Kate", "\u00c4 KATE kate Kate"):
+        assert places(text, *words(["kAtE"]).values()) == ["KATE", "kate", "Kate"]
+    assert places("\u00c4rger \u00e4RGER", *words(["\u00e4rger"]).values()) == ["\u00c4rger", "\u00e4RGER"]
+    assert places("plain", *words(["\u00e4rger"]).values()) == []
+
+
 def test_words_of_any_script_are_found_and_signs_are_no_pattern():
     assert places("\u4eba\u4eba\u751f\u800c\u81ea\u7531", *words(["\u81ea\u7531"]).values()) == ["\u81ea\u7531"]
     assert places("a.b axb (a.b)*", *words(["(a.b)*"]).values()) == ["(a.b)*"]

@@ -1,5 +1,6 @@
 """Looking at text: what a word on the command line names, a corpus, a recipe or a token shard, read as documents."""
 
+import os
 import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,8 @@ HASHED = 256 << 20
 """Bytes of tokens up to which a shard is compared with its sha256 before it is looked at; its index always is."""
 HASH = re.compile("[0-9a-f]{8,64}")
 """A shard's name, or its beginning."""
+LONGEST_NAME, LONGEST_PATH = 255, 4096
+"""Bytes of a file's name and of a path: systems take no longer ones."""
 LARGEST_RECIPE = 1 << 20
 """Bytes of the longest .json file that may be a recipe."""
 PARTS: dict[str, Part | None] = {"all": None, "train": "train", "validation": "validation", "test": "test"}
@@ -87,6 +90,9 @@ def look(
     Raises LilliputError: MISSING and RECIPE for a word that names nothing, CONTENT for a damaged shard, USAGE for
     what the word's kind does not take.
     """
+    if not word or max(map(len, os.fsencode(word).split(b"/"))) > LONGEST_NAME or len(word) > LONGEST_PATH:
+        cause = f"`{word[:20]}{'...' * bool(word)}` is no name of a corpus"
+        raise LilliputError(cause, "`lilliput corpus list` shows those there are", Exit.USAGE)
     folder = _shard_folder(word)
     is_built = folder is not None or bool(overrides) or _is_recipe(word)
     if is_built and (options or split or reading):
