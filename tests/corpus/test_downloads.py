@@ -9,6 +9,7 @@ import types
 import huggingface_hub
 import huggingface_hub.constants
 import pytest
+from tests.loopback_hub import fixture_rows, parquet
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus import downloads, fetch
@@ -48,6 +49,11 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def log_message(self, *words):
         pass
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "home"))
 
 
 @pytest.fixture
@@ -224,3 +230,17 @@ class Rows:
         assert columns == ["text"]
         column = types.SimpleNamespace(to_pylist=lambda: self.rows)
         yield types.SimpleNamespace(column=lambda index: column)
+
+
+def test_real_parquet_of_wikitext_is_read_and_other_bytes_are_fetched_again_or_refused(loopback_hub, sample_data):
+    fixture = sample_data / "hf_schema_fixtures" / "Salesforce__wikitext__wikitext-2-v1__validation.jsonl"
+    name = "wikitext-2-v1/validation-00000-of-00001.parquet"
+    loopback_hub.hold("Salesforce/wikitext", {name: parquet(fixture_rows(fixture))})
+    loopback_hub.fail("other bytes", name, times=2)
+    with pytest.raises(LilliputError, match="sent other bytes of Salesforce/wikitext/") as failure:
+        locate("wikitext-2-v1", "validation")
+    assert failure.value.code == Exit.CONTENT
+    assert present("wikitext-2-v1") == []
+    loopback_hub.fail("other bytes", name)
+    (found,) = locate("wikitext-2-v1", "validation")
+    assert (sample_data / "wikitext2" / "valid.txt").read_bytes().startswith(found.path.read_bytes())

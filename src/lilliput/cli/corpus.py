@@ -31,7 +31,7 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def get(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="names from the list, or OWNER/SET of the hub")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="names from the list, or OWNER/SET of the hub")],
     samples: Annotated[int | None, typer.Option(min=1, help="only so many documents of each set of the hub")] = None,
     subset: Annotated[str | None, typer.Option(help="which subset of a set of the hub")] = None,
     split: Annotated[str | None, typer.Option(help="which split of it")] = None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.files import BLOCK, digest, shown
+from lilliput.corpus.hub import Remote, matches
 from lilliput.corpus.published import Hub, Web
 from lilliput.runs import durable
 
@@ -101,21 +102,29 @@ def _from_hub(remote: Hub, folder: Path, missing: str, action: str) -> tuple[str
         names = sorted(each.rfilename for each in info.siblings or [] if _is_named(each.rfilename, remote.pattern))
         if not names:
             raise FileNotFoundError(f"no file {remote.pattern}")
-        return revision, [
-            Path(
-                huggingface_hub.hf_hub_download(
-                    remote.repository,
-                    name,
-                    repo_type="dataset",
-                    revision=revision,
-                    local_dir=folder,
-                    endpoint=endpoint,
-                )
-            )
-            for name in names
-        ]
+        return revision, [_verified(remote.repository, name, revision, folder, endpoint) for name in names]
     except (OSError, HTTPError) as error:
         raise _unavailable(missing, f"the hub's {remote.repository}", error, action) from None
+
+
+def _verified(repository: str, name: str, revision: str, folder: Path, endpoint: str | None) -> Path:
+    """One file below `folder`, compared with the checksum that the hub announces.
+
+    Raises LilliputError (CONTENT) where other bytes came twice.
+    """
+    import huggingface_hub
+    from huggingface_hub import hf_hub_download, hf_hub_url
+
+    place: dict[str, Any] = {"repo_type": "dataset", "revision": revision, "endpoint": endpoint}
+    told = huggingface_hub.get_hf_file_metadata(hf_hub_url(repository, name, **place), endpoint=endpoint)
+    announced = Remote(name, told.size or 0, told.etag or "")
+    for again in (False, True):
+        path = Path(hf_hub_download(repository, name, local_dir=folder, force_download=again, **place))
+        if matches(path, announced):
+            return path
+        durable.remove(path)
+    cause = f"the hub sent other bytes of {repository}/{shown(name)} than it announced"
+    raise LilliputError(cause, "try again later, or from another network", Exit.CONTENT)
 
 
 def _is_named(name: str, pattern: str) -> bool:
