@@ -22,6 +22,15 @@ def trainer(kit, module_in_memory):
         yield Trainer(server, module_in_memory)
 
 
+@pytest.fixture(scope="module")
+def apart(kit, trainer, module_in_memory):
+    """Saves beside training, and ends as a run that saves between updates."""
+    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
+        found = Trainer(server, module_in_memory / "apart", task={"apart": True})
+        assert repr(found.expected).replace("/apart/", "/") == repr(trainer.expected)  # but for where its texts lie
+        yield found
+
+
 @pytest.mark.parametrize("group", range(4))
 def test_kills_at_random_times_change_nothing(trainer, group):
     for seed in range(5 * group, 5 * group + 5):
@@ -34,6 +43,32 @@ def test_hundreds_of_kills_at_random_times_change_nothing(trainer, figure):
     for seed in range(100, 300):
         check_that_kills_change_nothing(trainer, seed)
     figure("200 runs of the reference task with 1 to 3 kills each: 200 identical")
+
+
+@pytest.mark.promise("R1")
+def test_kills_while_a_checkpoint_is_written_beside_training_change_nothing(apart):
+    for seed in range(3):
+        check_that_kills_change_nothing(apart, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("R1")
+def test_a_hundred_runs_that_save_beside_training_survive_their_kills(apart, figure):
+    for seed in range(100, 200):
+        check_that_kills_change_nothing(apart, seed)
+    figure("100 runs that save beside training, 1 to 3 kills each: 100 identical")
+
+
+@pytest.mark.promise("R4")
+@pytest.mark.parametrize("fault", ["ENOSPC", "EIO"])
+def test_a_disk_that_fails_beside_training_ends_the_run_with_its_code_and_costs_nothing(apart, fault):
+    calls = apart.start().trace()
+    commits = [call["number"] for call in calls if "/checkpoints/" in call["path"] and call["operation"] == "write"]
+    for number in commits[3 :: len(commits) // 3]:
+        run = apart.start()
+        assert run.attempt(fault=f"{fault}@{number}") == (Exit.DISK_FULL if fault == "ENOSPC" else Exit.IO), run.said()
+        run.check_checkpoints()
+        run.check_finish(number)
 
 
 def check_that_no_step_is_lost(run):
@@ -82,7 +117,7 @@ def test_a_second_request_ends_the_process_at_once_and_damages_nothing(trainer):
 
 def test_of_two_that_start_at_once_one_trains_and_the_other_says_that_it_is_locked(trainer):
     run = trainer.start()
-    assert run.attempt({"twins": True}) == Exit.LOCKED
+    assert run.attempt({"starts": 2}) == Exit.LOCKED
     assert run.outcome() == trainer.expected
 
 

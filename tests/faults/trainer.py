@@ -30,8 +30,9 @@ NOTHING: Mapping[str, Any] = {}
 class Trainer:
     """A recipe, and what its uninterrupted run leaves; every run has a home of its own."""
 
-    def __init__(self, server: Any, folder: Path, **changes: Any) -> None:
-        self.server, self.folder, self.names = server, folder, count(1)
+    def __init__(self, server: Any, folder: Path, *, task: Mapping[str, Any] = NOTHING, **changes: Any) -> None:
+        """`task` is what every attempt tells `reference_task.train`; `changes` are the recipe's."""
+        self.server, self.folder, self.names, self.task = server, folder, count(1), task
         self.recipe = reference_task.recipe(folder / "task", **changes)
         first = self.start()
         assert first.attempt() == 0, first.said()
@@ -53,7 +54,7 @@ class Attempts:
 
     def attempt(self, task: Mapping[str, Any] = NOTHING, **how: Any) -> int:
         """Begin or resume; the exit code, or minus the signal. `task` is for `train`, `how` for `ForkServer.run`."""
-        return self.trainer.server.run({**self._task(), **task}, **how)
+        return self.trainer.server.run({**self._task(), **self.trainer.task, **task}, **how)
 
     def trace(self, task: Mapping[str, Any] = NOTHING) -> list[dict[str, Any]]:
         """The durable calls of one attempt."""

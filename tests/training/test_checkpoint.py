@@ -10,7 +10,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.optim import AdamWConfig, MuonConfig, build_optimizer
 from lilliput.runs.checkpoints import commit, listing
 from lilliput.runs.damage import Damaged
-from lilliput.training.checkpoint import load, save
+from lilliput.training.checkpoint import contents, load, save
 from lilliput.training.loop import train
 
 CONFIGS = [AdamWConfig(lr=1e-2), MuonConfig()]
@@ -43,6 +43,17 @@ def trained(build, batches, tmp_path):
         )
 
     return trained
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.kind)
+def test_a_copied_checkpoint_holds_the_moment_it_was_taken_at(batches, trained, tmp_path, config, dtype):
+    model, optimizer, path = trained(config, dtype)
+    write = contents(3, model, optimizer, {"tokens_seen": 7}, tokenizer="aa", copied=True)
+    steps_of(model, optimizer, batches, 3, 5)
+    later = commit(tmp_path / "later", 3, write)
+    for name in ("model.safetensors", "optimizer.safetensors", "state.json"):
+        assert (later / name).read_bytes() == (path / name).read_bytes()
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

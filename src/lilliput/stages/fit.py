@@ -12,9 +12,10 @@ from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.contract import LanguageModel
 from lilliput.runs import stop
 from lilliput.runs.run import Run
-from lilliput.stages.events import Event, Finished, Noted, Sampled, Saved, Validated
+from lilliput.stages.events import Event, Finished, Noted, Sampled, Validated
 from lilliput.stages.journal import Effect, Journal, Progress
 from lilliput.stages.rhythm import RhythmConfig, SamplesConfig, due
+from lilliput.stages.saving import Save, Saver
 from lilliput.stages.shares import Shares
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.tokenizer import Tokenizer
@@ -36,8 +37,9 @@ class Job:
     """Starts the loop after `Progress.step` updates."""
     epoch: Callable[[int], float]
     validation: Mapping[str, Callable[[], Iterable[Batch]]]
-    save: Callable[[Progress, str], None]
-    """Commits a checkpoint, with the reason for it."""
+    save: Save
+    state_bytes: int
+    """Of what a checkpoint holds."""
     meter: Meter
     until_loss: float | None = None
     shares: Shares | None = None
@@ -48,42 +50,49 @@ def fit(job: Job, progress: Progress) -> Iterator[Event]:
     """Train to the end, to an early end, or to a requested stop; every effect that is due happens in this order:
     log, validate, sample, save. Resuming from the checkpoint of any step repeats none and misses none.
     """
+    with Saver(job.save, job.state_bytes) as saver:
+        yield from _fit(job, progress, saver)
+        yield from saver.finish()
+    if job.shares:
+        yield from map(Noted, job.shares.realised(progress.tokens_by_source))
+    ended = progress.ended if not progress.open else None
+    yield Finished(progress.step, progress.total, ended or "stopped", job.meter.seconds)
+
+
+def _fit(job: Job, progress: Progress, saver: Saver) -> Iterator[Event]:
     rhythm, meter = job.rhythm, job.meter
     log = Journal(job.run.metrics, meter, job.epoch, progress, job.shares)
-    saved = _Saved(time.monotonic())
     if progress.step == 0 and rhythm.validate_at_start and job.validation:
         progress.open = ["validate"]
     if progress.open:
         yield from _effects(job, progress)
-        reason = _save_reason(job, progress, saved)
+        reason = _save_reason(job, progress, saver)
         if reason and progress.step and not progress.open:
-            yield _save(job, progress, saved, reason)
-    if progress.ended is None and not progress.open:
-        meter.start(progress.step)
-        for _ in log.follow(job.steps(progress)):
-            if due(progress.step, rhythm.log_every, progress.total):
-                yield log.flush()
-                if job.until_loss is not None and log.mean < job.until_loss:
-                    progress.ended = "until_loss"
-            if progress.step == progress.total:
-                progress.ended = "length"
-            progress.open = _due_effects(job, progress)
-            if progress.open:
-                log.write()
-                with meter.pause():
-                    yield from _effects(job, progress)
-            stopping = stop.requested() is not None  # asked once: what is not saved below must not end the loop
-            reason = _save_reason(job, progress, saved) or ("stop" if stopping else None)
-            if reason:
-                log.write()
-                with meter.pause():
-                    yield _save(job, progress, saved, reason)
-            if progress.ended or stopping:
-                break
-    if job.shares:
-        yield from map(Noted, job.shares.realised(progress.tokens_by_source))
-    ended = progress.ended if not progress.open else None
-    yield Finished(progress.step, progress.total, ended or "stopped", meter.seconds)
+            yield from saver.begin(progress, reason)
+    if progress.ended is not None or progress.open:
+        return
+    meter.start(progress.step)
+    for _ in log.follow(job.steps(progress)):
+        yield from saver.done()
+        if due(progress.step, rhythm.log_every, progress.total):
+            yield log.flush()
+            if job.until_loss is not None and log.mean < job.until_loss:
+                progress.ended = "until_loss"
+        if progress.step == progress.total:
+            progress.ended = "length"
+        progress.open = _due_effects(job, progress)
+        if progress.open:
+            log.write()
+            with meter.pause():
+                yield from _effects(job, progress)
+        stopping = stop.requested() is not None  # asked once: what is not saved below must not end the loop
+        reason = _save_reason(job, progress, saver) or ("stop" if stopping else None)
+        if reason:
+            log.write()
+            with meter.pause():
+                yield from saver.begin(progress, reason)
+        if progress.ended or stopping:
+            break
 
 
 def _due_effects(job: Job, progress: Progress) -> list[Effect]:
@@ -95,15 +104,7 @@ def _due_effects(job: Job, progress: Progress) -> list[Effect]:
     return [effect for effect, every in wanted if every > 0 and (ending or progress.step % every == 0)]
 
 
-@dataclass
-class _Saved:
-    """When the last checkpoint was committed, and how long it took."""
-
-    at: float
-    took: float = 0.0
-
-
-def _save_reason(job: Job, progress: Progress, saved: _Saved) -> str | None:
+def _save_reason(job: Job, progress: Progress, saver: Saver) -> str | None:
     """Why a checkpoint is due after this step; the first reason counts, those that let it stay before the others."""
     rhythm, step = job.rhythm, progress.step
     if progress.ended:
@@ -115,17 +116,9 @@ def _save_reason(job: Job, progress: Progress, saved: _Saved) -> str | None:
     if rhythm.best_by != "none" and progress.best_step == step:
         return "best"
     # Fifty times the last save's duration keeps saving under 2 % of the time.
-    if rhythm.save_seconds > 0 and time.monotonic() - saved.at > max(rhythm.save_seconds, 50 * saved.took):
+    if rhythm.save_seconds > 0 and time.monotonic() - saver.at > max(rhythm.save_seconds, 50 * saver.took):
         return "clock"
     return None
-
-
-def _save(job: Job, progress: Progress, saved: _Saved, reason: str) -> Saved:
-    begun = time.monotonic()
-    job.save(progress, reason)
-    saved.at = time.monotonic()
-    saved.took = saved.at - begun
-    return Saved(progress.step, reason, saved.took)
 
 
 def _effects(job: Job, progress: Progress) -> Iterator[Event]:

@@ -133,6 +133,7 @@ def _job(run: Run, parts: Parts, loader: Loader, progress: Progress) -> Job:
         epoch=parts.batches.epoch,
         validation=_validation(parts),
         save=partial(_save, run, parts),
+        state_bytes=4 * sum(p.numel() * (3 if p.requires_grad else 1) for p in model.parameters()),
         meter=meter,
         until_loss=recipe.training.length.until_loss,
         shares=Shares(recipe, parts.batches) if is_mixed and is_counted else None,
@@ -165,8 +166,8 @@ def _validation(parts: Parts) -> dict[str, Callable[[], Iterable[Batch]]]:
     }
 
 
-def _save(run: Run, parts: Parts, progress: Progress, reason: str) -> None:
-    """Commit a checkpoint: logs first, then the state that refers to them, then what it makes superfluous."""
+def _save(run: Run, parts: Parts, progress: Progress, reason: str, copied: bool) -> Callable[[], None]:
+    """Logs first, now; what is returned commits the state that refers to them, then retires what is superfluous."""
     run.metrics.sync()
     run.samples.sync()
     changes: dict[str, Any] = {}
@@ -178,18 +179,16 @@ def _save(run: Run, parts: Parts, progress: Progress, reason: str) -> None:
         "scale": parts.scale.state() if parts.scale else None,
         "model": dump(parts.recipe.architecture),
     }
-    checkpoint.save(
-        run.commit,
-        progress.step,
-        parts.model,
-        parts.optimizer,
-        state,
-        tokenizer=parts.tokenizer.fingerprint,
-        manifest={"reason": reason, "rolling": reason in ("clock", "stop", "best"), **changes},
-    )
-    if changes:
-        run.update(**changes)
-    run.retain(parts.recipe.rhythm.keep)
+    step, tokenizer = progress.step, parts.tokenizer.fingerprint
+    write = checkpoint.contents(step, parts.model, parts.optimizer, state, tokenizer=tokenizer, copied=copied)
+
+    def commit() -> None:
+        run.commit(step, write, {"reason": reason, "rolling": reason in ("clock", "stop", "best"), **changes})
+        if changes:
+            run.update(**changes)
+        run.retain(parts.recipe.rhythm.keep)
+
+    return commit
 
 
 def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:

@@ -46,6 +46,19 @@ def save(
 
     Raises `LilliputError` (diverged) for a value that is not finite, and OSError; nothing is committed then.
     """
+    return commit(step, contents(step, model, optimizer, state, tokenizer=tokenizer), manifest or {})
+
+
+def contents(
+    step: int,
+    model: LanguageModel,
+    optimizer: Optimizer,
+    state: Mapping[str, Any],
+    *,
+    tokenizer: str,
+    copied: bool = False,
+) -> Write:
+    """What writes a checkpoint's files; `copied`, it holds the values of this moment, whatever training does next."""
     document = {
         **state,
         "step": step,
@@ -54,15 +67,17 @@ def save(
         "vocab_size": model.vocab_size,
         "tokenizer": tokenizer,
     }
+    words = (json.dumps(document, allow_nan=False, indent=1) + "\n").encode()
+    tensors = {MODEL: stored(model, optimizer), OPTIMIZER: optimizer.tensors().items()}
+    parts = (
+        {name: [(key, _copy(value)) for key, value in part] for name, part in tensors.items()} if copied else tensors
+    )
 
     def write(path: Path) -> dict[str, FileRecord]:
-        return {
-            MODEL: write_tensors(path / MODEL, entries(stored(model, optimizer), step)),
-            OPTIMIZER: write_tensors(path / OPTIMIZER, entries(optimizer.tensors().items(), step)),
-            STATE: write_new(path / STATE, (json.dumps(document, allow_nan=False, indent=1) + "\n").encode()),
-        }
+        files = {name: write_tensors(path / name, entries(part, step)) for name, part in parts.items()}
+        return {**files, STATE: write_new(path / STATE, words)}
 
-    return commit(step, write, manifest or {})
+    return write
 
 
 def load(
@@ -108,6 +123,11 @@ def entries(
     for name, tensor in tensors:
         dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
         yield name, DTYPES[dtype], tuple(tensor.shape), partial(_bytes, name, tensor, dtype, step)
+
+
+def _copy(tensor: Tensor) -> Tensor:
+    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    return tensor.detach().to("cpu", dtype, copy=True)
 
 
 def _bytes(name: str, tensor: Tensor, dtype: torch.dtype, step: int) -> memoryview:
