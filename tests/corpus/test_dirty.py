@@ -111,6 +111,7 @@ LARGE = {
     "line-feeds.txt": (lambda: b"\n" * 10**6 + b"fine", 1, {}),
     "line-feeds.jsonl": (lambda: b"\n" * 10**6 + FINE, 1, {"blank": 10**6}),
     "separators.txt": (lambda: b"<|endoftext|>\n" * 10**6 + b"fine", 1, {"blank": 10**6}),
+    "emptiest-values.jsonl": (lambda: b'{"text": "x", "n": [' + b"[]," * (5 << 20) + b"0]}\n", 1, {}),
     "bomb.jsonl.gz": (lambda: gzip.compress(b"\n" * (200 << 20)), 0, {"damaged file": 1}),
     "bomb.txt.zst": (lambda: in_zstandard(b" " * (200 << 20)), 0, {"damaged file": 1}),
     "widest-characters.txt": (lambda: b"word " * (text.LONGEST // 5 - 2) + "\U0001f600".encode(), 1, {}),

@@ -69,7 +69,7 @@ def _parquet(path: Path, columns: Columns, extract: Extract, reader: Reader) -> 
                 batch.validate(full=True)
                 number += len(batch)
         except (OSError, ValueError, KeyError) as error:  # pyarrow's own errors are of these kinds
-            reason = " ".join(str(error).lower().split())[:100]
+            reason = shown(" ".join(str(error).lower().split()))[:100]
             cause = f"{place} is damaged, or no parquet file; row {number} or one soon after it: {reason}"
             raise Damaged(cause, "copy or download it again") from None
         rows = (row for batch in whole.iter_batches(BATCH, columns=names) for row in batch.to_pylist())

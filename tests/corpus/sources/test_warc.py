@@ -64,3 +64,23 @@ def test_no_page_of_a_damaged_file_is_used(tmp_path, sample_data):
     (tmp_path / "none.warc.gz").write_bytes(gzip.compress(b"no WARC at all\n"))
     with pytest.raises(LilliputError, match="no WARC file"):
         read(tmp_path / "none.warc.gz")
+
+
+def test_no_page_of_a_file_with_a_broken_record_is_used(tmp_path):
+    (tmp_path / "a.warc").write_bytes(record(b"<p>one</p>") * 3 + b"no record\r\n\r\n")
+    used = []
+    with pytest.raises(LilliputError, match=r"after record 3 \(byte \d+\)") as failure:
+        used.extend(WarcSource(path=str(tmp_path / "a.warc")).documents(Reader(Reading())))
+    assert (failure.value.code, used) == (Exit.CONTENT, [])
+    reader = Reader(Reading(malformed="skip"))
+    assert read(tmp_path / "a.warc", reader) == []
+    assert reader.dropped == Counter({"damaged file": 1})
+
+
+@pytest.mark.parametrize("tag", ["<div>", "<section>", "<div>" * 1000])
+def test_a_page_of_tags_within_tags_cannot_hold_up_a_crawl(tmp_path, tag):
+    page = tag * (100_000 if len(tag) < 20 else 500)
+    (tmp_path / "a.warc").write_bytes(record(page.encode()) + record(b"<p>a page of text</p>"))
+    reader = Reader(Reading())
+    assert [text.strip() for _, text in read(tmp_path / "a.warc", reader)] == ["a page of text"]
+    assert reader.dropped.total() == 1

@@ -44,11 +44,11 @@ def plain(text: str, main_content: bool = False) -> str:
         from resiliparse.extract.html2text import extract_plain_text
     except ImportError:
         raise missing("html", "resiliparse") from None
-    main_content = main_content and _depth(text) <= DEEPEST
+    main_content = main_content and depth(text) <= DEEPEST
     return str(extract_plain_text(text, preserve_formatting=True, main_content=main_content))
 
 
-def _depth(text: str) -> int:
+def depth(text: str) -> int:
     """Most divisions within each other."""
     depth = deepest = 0
     for match in DIVISION.finditer(text):

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Semantic, settings
+from lilliput.corpus.compressed import Damaged
 from lilliput.corpus.document import Document, Part
-from lilliput.corpus.files import blocks, digest, find, opened, shown
+from lilliput.corpus.files import at_rest, blocks, digest, find, opened, shown
 from lilliput.corpus.filters.html import MOST_TAGS, plain
 from lilliput.corpus.reading import Reader
 from lilliput.corpus.sources.entry import Entry, first, hashed
@@ -53,16 +54,28 @@ def pages(path: Path, reader: Reader, main_content: bool) -> Iterator[tuple[str,
     archive, html = _libraries(shown(path))
     for _ in blocks(path):  # to its last checksum before the first page is used
         pass
-    with opened(path) as file:
-        try:
-            for record in archive.ArchiveIterator(file):
-                if record.rec_type in ("response", "conversion"):
-                    text = _page(record, reader, html, main_content)
-                    if text is not None:
-                        yield record.rec_headers.get_header("WARC-Target-URI") or "", text
-        except (archive.ArchiveLoadFailed, EOFError, OSError, ValueError) as error:
-            cause = f"{shown(path)} is damaged, or no WARC file: {' '.join(str(error).lower().split())[:100]}"
-            raise LilliputError(cause, "copy or download it again", Exit.CONTENT) from None
+    with opened(path) as file, at_rest(file, path):
+        _verify(archive, file, shown(path))
+        file.seek(0)
+        for record in archive.ArchiveIterator(file):
+            if record.rec_type in ("response", "conversion"):
+                text = _page(record, reader, html, main_content)
+                if text is not None:
+                    yield record.rec_headers.get_header("WARC-Target-URI") or "", text
+
+
+def _verify(archive: Any, file: BinaryIO, place: str) -> None:
+    """Read all records, so that no page of a damaged file is ever used."""
+    number = 0
+    try:
+        for record in archive.ArchiveIterator(file):
+            number += 1
+            if record.rec_type in ("response", "conversion"):
+                record.content_stream().read(LONGEST)
+    except Exception as error:  # warcio raises its own, those of its parsers, of zlib and of the system
+        reason = shown(" ".join(str(error).lower().split()))[:100]
+        cause = f"{place} is damaged, or no WARC file, after record {number} (byte {file.tell()}): {reason}"
+        raise Damaged(cause, "copy or download it again") from None
 
 
 def _page(record: Any, reader: Reader, html: Any, main_content: bool) -> str | None:
