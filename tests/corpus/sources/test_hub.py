@@ -181,6 +181,7 @@ def test_a_missing_column_is_named_with_those_that_are_there(loopback_hub, limit
     assert "no column `content`; it has 'text', 'id'" in found.cause
 
 
+@pytest.mark.promise("S11")
 def test_a_script_is_refused_by_name_and_never_run(loopback_hub, tmp_path):
     marker = tmp_path / "ran"
     program = f"open({str(marker)!r}, 'w')".encode()
@@ -210,6 +211,7 @@ def test_a_cut_connection_goes_on_and_other_bytes_are_fetched_again(loopback_hub
     assert len(texts("some/other")) == 300
 
 
+@pytest.mark.promise("R17")
 def test_content_that_never_matches_its_checksum_is_refused_and_nothing_of_it_stays(loopback_hub):
     loopback_hub.hold("some/set", {"train.parquet": parquet(ROWS)})
     loopback_hub.fail("other bytes", "train.parquet", times=99)
@@ -266,6 +268,7 @@ def run(words):
 
 
 @pytest.mark.parametrize("path", ["../x.parquet", "a/../../x", "/etc/x", "a\\..\\x", "c:x", "", "a\nb"])
+@pytest.mark.promise("S10")
 def test_a_file_name_that_leads_out_of_its_folder_is_refused(path):
     from lilliput.corpus.hub import is_inside
 
@@ -302,6 +305,7 @@ def test_a_hub_that_breaks_down_midway_is_one_clear_line_and_what_came_stays(loo
 
 @pytest.mark.parametrize("limit", [{}, {"max_samples": 3}])
 @pytest.mark.parametrize("name", ["data/../../evil.jsonl", "..\\..\\evil.jsonl", "/etc/evil.jsonl", "c:evil.jsonl"])
+@pytest.mark.promise("S10")
 def test_a_hub_never_chooses_where_its_files_go(loopback_hub, tmp_path, name, limit):
     loopback_hub.hold("some/bare", {name: json_lines(ROWS)})
     loopback_hub.hold("some/set", {name: json_lines(ROWS)}, {"default": {"train": [name]}})
@@ -312,6 +316,7 @@ def test_a_hub_never_chooses_where_its_files_go(loopback_hub, tmp_path, name, li
 
 
 @pytest.mark.parametrize("limit", [{}, {"max_samples": 3}])
+@pytest.mark.promise("S10")
 def test_a_card_cannot_name_files_of_this_machine_or_of_another_set(loopback_hub, tmp_path, limit):
     (tmp_path / "secret.jsonl").write_bytes(json_lines(ROWS))
     loopback_hub.hold("some/other", {"train.jsonl": json_lines(ROWS)})
