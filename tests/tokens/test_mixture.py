@@ -8,7 +8,7 @@ from lilliput.tokens.mixture import PERIOD, Mixture, Stages
 WEIGHTS = st.lists(st.floats(0.01, 1), min_size=1, max_size=6)
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(WEIGHTS, st.integers(0, 10**12), st.integers(20_000, 60_000))
 def test_shares_match_the_weights_within_one_per_cent_over_any_long_window(weights, start, length):
     sources, _ = Mixture(weights).locate(np.arange(start, start + length))
@@ -16,17 +16,17 @@ def test_shares_match_the_weights_within_one_per_cent_over_any_long_window(weigh
     assert np.abs(realised - np.array(weights) / sum(weights)).max() < 0.01
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(WEIGHTS)
 def test_no_prefix_runs_far_ahead_of_its_shares(weights):
     mixture = Mixture(weights)
     sources, _ = mixture.locate(np.arange(2 * PERIOD))
     for source, share in enumerate(mixture.shares):
         ahead = np.cumsum(sources == source) - share * np.arange(1, 2 * PERIOD + 1)
-        assert np.abs(ahead).max() <= 1 + len(weights) / 2
+        assert np.abs(ahead).max() < 1
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(WEIGHTS, st.integers(0, 3 * PERIOD))
 def test_each_source_is_counted_without_gaps(weights, start):
     mixture = Mixture(weights)
@@ -35,6 +35,21 @@ def test_each_source_is_counted_without_gaps(weights, start):
     for source in range(len(weights)):
         mine = ordinals[sources == source]
         assert mine.tolist() == list(range(before[source], before[source] + len(mine)))
+
+
+@pytest.mark.parametrize("count", [2, 4, 6, 12])
+def test_a_million_tokens_in_windows_of_4096_have_the_shares_of_any_weights(count):
+    windows, draw = 1_000_000 // 4096, np.random.default_rng(count)
+    for spread in (0.3, 1, 5):
+        weights = draw.dirichlet(np.full(count, spread)) + 1e-3
+        sources, _ = Mixture(weights).locate(np.arange(2 * PERIOD))
+        for source, share in enumerate(weights / weights.sum()):
+            sums = np.concatenate([[0], np.cumsum(sources == source)])
+            assert np.abs((sums[windows:] - sums[:-windows]) / windows - share).max() < 0.01
+
+
+def test_older_runs_keep_the_schedule_that_they_had():
+    assert Mixture([0.7, 0.2, 0.1], by_middles=True).sources[:12].tolist() == [0, 0, 1, 0, 2, 0, 0, 1, 0, 0, 0, 0]
 
 
 def test_a_source_alone_gets_every_position():
@@ -69,7 +84,7 @@ def staged(stages):
     return Stages([Mixture(weights) for _, weights in stages], starts.tolist()), starts.tolist()
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(STAGES, st.integers(0, 8 * PERIOD))
 def test_in_stages_each_source_goes_on_where_it_was(stages, start):
     mixture, _ = staged(stages)
@@ -81,7 +96,7 @@ def test_in_stages_each_source_goes_on_where_it_was(stages, start):
         assert mine.tolist() == list(range(before[source], before[source] + len(mine)))
 
 
-@settings(max_examples=40)
+@settings(max_examples=10)
 @given(STAGES)
 def test_each_stage_has_its_own_shares_from_its_first_position_to_its_last(stages):
     mixture, starts = staged(stages)

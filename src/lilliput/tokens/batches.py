@@ -47,7 +47,7 @@ class Batches:
         """`weights` are shares of training tokens (default: by size); `lengths` (V,) bytes that each id spells.
 
         `later` holds further stages, the share of the run at which each begins and its weights; `over` says how
-        long the run is. `by_windows` reads weights as shares of windows.
+        long the run is. `by_windows` reads weights as shares of windows, dealt out as they were in older runs.
         """
         self.seed, self.batch_size, self.lengths = seed, batch_size, lengths
         width = min(context_length, max((shard.num_tokens - 1 for shard in shards), default=0))
@@ -61,7 +61,7 @@ class Batches:
         self.means = np.array([packing.counted() / len(packing) for packing in self.packings])
         per_window = np.ones(len(shards)) if by_windows or weights is None else self.means
         stages = [self.sizes if weights is None else weights, *(row for _, row in later)]
-        self.mixtures = [Mixture(np.asarray(row, np.float64) / per_window) for row in stages]
+        self.mixtures = [Mixture(np.asarray(row, np.float64) / per_window, by_middles=by_windows) for row in stages]
         self.borders = [0.0, *(share for share, _ in later), 1.0]
         self.stages = Stages(self.mixtures[:1], [0])
 

@@ -1,6 +1,8 @@
 """The mixture: which source each position of the training stream is drawn from, in the shares of the weights."""
 
 from collections.abc import Sequence
+from functools import lru_cache
+from heapq import heappop, heappush
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +12,19 @@ PERIOD = 1 << 16
 
 
 class Mixture:
-    """A periodic schedule with low discrepancy: every prefix has each source's share, give or take a few."""
+    """A periodic schedule with low discrepancy: every prefix has each source's share, give or take less than one.
 
-    def __init__(self, weights: Sequence[float] | NDArray[np.float64]) -> None:
+    So over any stretch the share of no source is off by more than two positions (Tijdeman 1980, the chairman
+    assignment problem). `by_middles` makes the schedule of older runs, which was off by a few more.
+    """
+
+    def __init__(self, weights: Sequence[float] | NDArray[np.float64], *, by_middles: bool = False) -> None:
         counts = _apportion(np.asarray(weights, dtype=np.float64))
         self.counts = counts // np.gcd.reduce(counts)
         self.period = int(self.counts.sum())
-        # The k-th of c windows of a source is due in the middle of the k-th of c equal parts of the period.
-        due = np.concatenate([(np.arange(c) + 0.5) / c for c in self.counts])
-        order = np.argsort(due, kind="stable")
-        self.sources = np.repeat(np.arange(len(self.counts)), self.counts)[order]
-        self.ranks = np.concatenate([np.arange(c) for c in self.counts])[order]
+        self.sources = _by_middles(self.counts) if by_middles else _by_deadlines(tuple(self.counts.tolist()))
+        self.ranks = np.empty_like(self.sources)
+        self.ranks[np.argsort(self.sources, kind="stable")] = np.concatenate([np.arange(c) for c in self.counts])
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -71,6 +75,39 @@ class Stages:
         stage = self.stage(positions)
         counted: NDArray[np.int64] = self.before[stage]
         return counted + self.mixtures[stage].count(positions - int(self.starts[stage]))
+
+
+def _by_middles(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The k-th of c windows of a source is due in the middle of the k-th of c equal parts of the period."""
+    due = np.concatenate([(np.arange(c) + 0.5) / c for c in counts])
+    sources: NDArray[np.int64] = np.repeat(np.arange(len(counts)), counts)[np.argsort(due, kind="stable")]
+    return sources
+
+
+@lru_cache(maxsize=64)
+def _by_deadlines(counts: tuple[int, ...]) -> NDArray[np.int64]:
+    """Each position goes to the source that is about to lag by a position, among those that would not run ahead.
+
+    With r = 2 S - 2 for S sources, the k-th window of c in a period of P comes at the earliest at (k + 1 / r) P / c
+    and at the latest at (k + 1 - 1 / r) P / c; all numbers are whole once they are multiplied by r c.
+    """
+    period, r = sum(counts), max(1, 2 * sum(c > 0 for c in counts) - 2)
+    windows = []
+    for source, c in enumerate(counts):
+        if not c:
+            continue
+        k = np.arange(c)
+        earliest = -(-(r * k + 1) * period // (r * c))
+        latest = (r * k + r - 1) * period // (r * c)
+        windows += list(zip(earliest.tolist(), latest.tolist(), [source] * c, strict=True))
+    windows.sort()
+    chosen, waiting, coming = np.empty(period, np.int64), list[tuple[int, int]](), 0
+    for position in range(1, period + 1):
+        while coming < period and (windows[coming][0] <= position or not waiting):
+            heappush(waiting, windows[coming][1:])
+            coming += 1
+        chosen[position - 1] = heappop(waiting)[1]
+    return chosen
 
 
 def _apportion(weights: NDArray[np.float64]) -> NDArray[np.int64]:
