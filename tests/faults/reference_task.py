@@ -7,7 +7,8 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -133,7 +134,7 @@ def train(
     if interrupt:
         _interrupt(*interrupt)
     if draws:
-        sys.settrace(_drawing)
+        _draw_between_lines()
     children = _forked(starts - 1)
     begun = time.monotonic()
     try:
@@ -173,17 +174,33 @@ def _interrupt(phase: str, at: int) -> None:
     setattr(owner, name, interrupted)
 
 
-def _drawing(frame: FrameType, event: str, _: object) -> Any:
-    """Traces the files between two updates, and draws at each of their lines."""
-    if not frame.f_code.co_filename.endswith(TRACED):
-        return None
+def _draw_between_lines() -> None:
+    """Draw from everybody's generators at each line of TRACED, but inside a micro-batch, which has its own seed."""
     import numpy as np
     import torch
 
-    random.random()
-    np.random.rand()
-    torch.rand(1)
-    return _drawing
+    from lilliput.training import loop
+
+    inside, seeded = [False], loop.seeded
+
+    @contextmanager
+    def noted(*arguments: Any) -> Iterator[None]:
+        with seeded(*arguments):
+            inside[0] = True
+            yield
+            inside[0] = False
+
+    def drawing(frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.endswith(TRACED):
+            return None
+        if not inside[0]:
+            random.random()
+            np.random.rand()
+            torch.rand(1)
+        return drawing
+
+    loop.seeded = noted
+    sys.settrace(drawing)
 
 
 def outcome(path: Path) -> dict[str, Any]:

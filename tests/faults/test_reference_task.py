@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults import reference_task
-from tests.faults.reference_task import STEPS
+from tests.faults.reference_task import CLOCKS, PHASES, STEPS
 from tests.faults.trainer import PRELOAD, Trainer, check_that_kills_change_nothing, interrupted
 
 from lilliput.config.errors import Exit
@@ -105,6 +105,54 @@ def test_an_effect_that_a_stop_interrupts_is_done_first_when_the_run_goes_on(tra
     run.check_finish()
 
 
+@pytest.mark.promise("R5")
+@pytest.mark.parametrize("phase", ["prepare", "build", "backward", "update", "save"])
+def test_a_request_to_stop_in_any_phase_loses_no_step(trainer, phase):
+    run = trainer.start()
+    code = run.attempt({"interrupt": (phase, 1)})
+    assert code in (Exit.TERMINATED, 0), run.said()  # too late to end it where it ends itself
+    if run.path.exists():  # before there is anything to keep a run leaves nothing
+        check_that_no_step_is_lost(run)
+    run.check_finish(phase)
+
+
+@pytest.mark.slow
+@pytest.mark.promise("R5")
+def test_a_hundred_requests_at_random_times_and_five_in_each_phase_lose_no_step(trainer, figure):
+    draw = random.Random(5)
+    for _ in range(100):
+        number = draw.choice(list(STOPS))
+        run, code = interrupted(trainer, draw, trainer.start(), number)
+        assert code == STOPS[number] or (code == -number and not run.path.exists()), run.said()  # or it never began
+        if run.path.exists():
+            check_that_no_step_is_lost(run)
+        run.check_finish()
+    for phase in PHASES:
+        for at in (1, 2, 3, 5, 7):
+            run = trainer.start()
+            assert run.attempt({"interrupt": (phase, at)}) in (Exit.TERMINATED, 0), (phase, at, run.said())
+            if run.path.exists():
+                check_that_no_step_is_lost(run)
+            run.check_finish((phase, at))
+    figure(f"100 requests at random times and 5 in each of {len(PHASES)} phases: 0 steps lost, all identical on resume")
+
+
+@pytest.mark.promise("R7")
+def test_draws_from_everybodys_generators_between_any_two_lines_change_nothing(trainer):
+    run = trainer.start()
+    assert run.attempt({"draws": True}) == 0, run.said()
+    run.check_end()
+
+
+@pytest.mark.promise("R19")
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_whatever_the_wall_clock_says_a_run_is_the_same(trainer, clock):
+    run = trainer.start()
+    assert run.attempt({"interrupt": ("validate", 2)}) == Exit.TERMINATED
+    assert run.attempt({"clock": clock}) == 0, run.said()
+    run.check_end(clock)
+
+
 def test_a_second_request_ends_the_process_at_once_and_damages_nothing(trainer):
     stop = {"interrupt": ("validate", 1)}
     commit = next(call for call in trainer.start().trace(stop) if "/step-00000005" in call["to"])
@@ -115,10 +163,21 @@ def test_a_second_request_ends_the_process_at_once_and_damages_nothing(trainer):
     run.check_finish()
 
 
+@pytest.mark.promise("R11")
 def test_of_two_that_start_at_once_one_trains_and_the_other_says_that_it_is_locked(trainer):
     run = trainer.start()
     assert run.attempt({"starts": 2}) == Exit.LOCKED
     assert run.outcome() == trainer.expected
+
+
+@pytest.mark.slow
+@pytest.mark.promise("R11")
+def test_of_eight_that_start_at_once_one_trains_a_hundred_times(trainer, figure):
+    for turn in range(100):
+        run = trainer.start()
+        assert run.attempt({"starts": 8}) == Exit.LOCKED, (turn, run.said())
+        run.check_end(turn)
+    figure("100 rounds of 8 starts: one trains to its end, 7 are refused within 2 s and write nothing")
 
 
 def test_a_second_start_in_a_run_that_is_being_written_writes_nothing(trainer):

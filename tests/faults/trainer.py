@@ -87,7 +87,8 @@ class Attempts:
 
     def check_end(self, what: object = "") -> None:
         found, expected = self.outcome(), self.trainer.expected
-        assert [key for key in expected if found[key] != expected[key]] == [], what
+        different = [key for key in expected if found[key] != expected[key]]
+        assert different == [], (what, different)
         assert found.keys() == expected.keys()
         rmtree(self.folder)
 
