@@ -3,6 +3,9 @@
 import ast
 import gzip
 import io
+import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 from pathlib import Path
@@ -81,3 +84,37 @@ def test_no_module_can_unpack_an_archive():
         imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module}
         attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
         assert not (imported & unpacking or attributes & {"extractall", "unpack_archive"}), path
+
+
+def test_programs_beside_the_data_or_in_the_current_folder_are_never_run(tmp_path):
+    data, marker = tmp_path / "data", tmp_path / "marker"
+    data.mkdir()
+    for name in (
+        "conftest",
+        "sitecustomize",
+        "usercustomize",
+        "setup",
+        "modeling_x",
+        "data",
+        "datasets",
+        "json",
+        "typer",
+    ):
+        (data / f"{name}.py").write_text(f"open({str(marker)!r}, 'w').close()")
+    (data / "evil.pth").write_text(f"import os; open({str(marker)!r}, 'w').close()")
+    (data / "config.json").write_text('{"auto_map": {"AutoModel": "modeling_x.X"}}')
+    (data / "a.txt").write_text("some words")
+    start = tmp_path / "bin"
+    start.mkdir()
+    (start / "lilliput").write_text("from lilliput.cli import main\nmain()\n")
+    places = {
+        **os.environ,
+        "PYTHONPATH": str(Path(lilliput.__file__).parents[1]),
+        "LILLIPUT_HOME": str(tmp_path / "home"),
+    }
+    for words in (["stats", "."], ["stats", str(data)], ["stats", "*.txt"]):
+        command = [sys.executable, str(start / "lilliput"), "corpus", *words]
+        done = subprocess.run(command, cwd=data, env=places, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert "1" in done.stdout
+    assert not marker.exists()
