@@ -33,6 +33,7 @@ HOSTILE = {
     "addresses of version 6": "2001:",
     "sentences": ". ",
     "starts of a book": "*** START OF THE PROJECT GUTENBERG EBOOK ",
+    "notices": "published by copyright (c isbn ",
     "credits": "Project Gutenberg\n",
     "divisions": "<div>",
     "italic paragraphs": "<i><p>",

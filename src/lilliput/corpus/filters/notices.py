@@ -29,14 +29,18 @@ class NoticesRule:
 
     def apply(self, text: str) -> str | Dropped:
         """Whole sentences go; a line that is left without one goes too."""
-        low = text.lower()
-        if not any(word in low for word in WORDS):
+        if not _may_have_one(text):
             return text
         lines = text.split("\n")
         return "\n".join(kept for line in lines if (kept := _without_notices(line)) or not line.strip())
 
 
+def _may_have_one(text: str) -> bool:
+    low = text.lower()
+    return any(word in low for word in WORDS)
+
+
 def _without_notices(line: str) -> str:
-    if not NOTICE.search(line):
+    if not (_may_have_one(line) and NOTICE.search(line)):
         return line
     return "".join(sentence for sentence in SENTENCE.split(line) if not NOTICE.search(sentence)).strip()

@@ -14,7 +14,7 @@ from lilliput.corpus.document import Dropped
 PARAGRAPH = re.compile(r"\n[ \t\r]{0,80}\n")
 TOP = (2, 3, 4)
 DUPLICATE = (5, 6, 7, 8, 9, 10)
-JUDGED = 4_000_000
+JUDGED = 2_000_000
 """Characters from the start by which a document is judged, so that memory has a bound."""
 
 Runs = dict[int, int]
