@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import random
+import resource
 import signal
 import sys
 import time
@@ -108,6 +109,7 @@ def train(
     apart: bool = False,
     draws: bool = False,
     clock: str = "",
+    limit: int = 0,
 ) -> int:
     """Begin or resume the run at `run`, as the command does; what it says goes to a file beside the run.
 
@@ -115,7 +117,7 @@ def train(
     `starts` as many processes start at once, and the code is that of the losers, if one ends well and all others alike,
     each within two seconds. `words` change the recipe, `place` is the working directory. `apart`, even this small state
     is saved beside training. With `draws` everybody's generators are drawn from between any two lines of the loop.
-    `clock` is a key of CLOCKS.
+    `clock` is a key of CLOCKS, `limit` the size that a file may have.
     """
     from lilliput.cli.train import train as command
     from lilliput.stages import saving
@@ -128,6 +130,8 @@ def train(
     calibration.peak_flops = lambda *_: 1e9  # measured anew at every start, which costs more than the rest of it
     os.environ["LILLIPUT_HOME"] = home
     os.chdir(place)
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     said = os.open(f"{run}.said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(said, 1)
     os.dup2(said, 2)

@@ -1,9 +1,13 @@
 """The seam: what it writes is whole, synced and private; what fails is never called a success."""
 
+import ast
 import errno
+import fcntl
 import hashlib
 import os
 import stat
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -192,3 +196,44 @@ def test_an_unknown_fault_is_refused(fault):
     with pytest.raises(ValueError, match="LILLIPUT_FAULT"):
         faults.reset(fault)
     faults.reset()
+
+
+def test_on_a_mac_a_sync_reaches_the_drive_and_where_it_cannot_it_is_a_plain_one(tmp_path, monkeypatch):
+    asked, plain = [], []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda descriptor, command: asked.append(command))
+    monkeypatch.setattr(os, "fsync", plain.append)
+    durable.replace(tmp_path / "a", b"text")
+    assert asked == [51, 51] and plain == []  # the file and its folder
+
+    def unsupported(descriptor, command):
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(fcntl, "fcntl", unsupported)
+    durable.replace(tmp_path / "a", b"other")
+    assert len(plain) == 2
+    assert "F_FULLFSYNC" in durable.weaker()[0]
+
+
+def test_on_windows_files_are_synced_and_folders_are_not_and_that_is_said(tmp_path, monkeypatch, calls):
+    monkeypatch.setattr(sys, "platform", "win32")
+    durable.replace(tmp_path / "a", b"text")
+    assert operations(calls) == ["create", "write", "fsync", "rename"]
+    assert "folders cannot be synced" in durable.weaker()[0]
+
+
+def test_on_linux_nothing_is_weaker(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert durable.weaker() == []
+
+
+def test_what_the_seam_writes_is_neither_buffered_nor_closed_by_itself():
+    """An error at an implicit close is swallowed: descriptors only, each written by one function and synced, closed."""
+    source = Path(durable.__file__).read_text()
+    named = {ast.unparse(node.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)}
+    opening = {name for name in named if name.split(".")[-1] in {"open", "fdopen", "NamedTemporaryFile", "mkstemp"}}
+    assert opening == {"os.open"}
+    bodies = {node.name: ast.unparse(node) for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    assert all("os.close(descriptor)" in body for body in bodies.values() if "os.open(" in body)
+    assert "_sync(descriptor, path)" in bodies["write_new"]

@@ -113,6 +113,7 @@ MALFORMED = {
     "huge integer": crafted(b'{"x":{"dtype":"F32","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,4]}}', b"1234"),
     "product overflows": crafted({"x": tensor([1 << 32, 1 << 32, 4], 0, 4)}, b"1234"),
     "empty with impossible shape": crafted({"x": tensor([0, 1 << 62, 1 << 62], 0, 0)}),
+    "empty with too many bytes": crafted({"x": tensor([0, (1 << 62) - 1], 0, 0, "I64")}),
     "negative length": crafted({"x": tensor([-1, -1], 0, 4)}, b"1234"),
     "negative offset": crafted({"x": tensor([1], -4, 0)}, b"1234"),
     "boolean length": crafted({"x": tensor([True], 0, 4)}, b"1234"),

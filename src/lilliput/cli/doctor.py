@@ -13,6 +13,7 @@ import typer
 
 from lilliput import __version__
 from lilliput.cli.terminal import say, say_json
+from lilliput.runs import durable
 from lilliput.runs.home import home
 from lilliput.runs.run import runs_root
 
@@ -54,6 +55,7 @@ def examine() -> dict[str, Any]:
         "cores": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count(),
         "memory": {"total": psutil.virtual_memory().total, "free": psutil.virtual_memory().available},
         "disk": {"free": shutil.disk_usage(Path.cwd()).free},
+        "durability": durable.weaker() or ["as promised in docs/reliability.md"],
         "accelerators": _accelerators(),
         "folders": {
             "LILLIPUT_HOME": str(home()),

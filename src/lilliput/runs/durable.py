@@ -40,6 +40,19 @@ class FileRecord:
     sha256: str
 
 
+def weaker() -> list[str]:
+    """What is promised less here than on Linux, a line each."""
+    if sys.platform == "darwin":
+        return ["a sync is F_FULLFSYNC; on a file system without it, fsync stops at the drive's own cache"]
+    if sys.platform == "win32":
+        return [
+            "folders cannot be synced: after a power cut the newest names may be missing",
+            "space is not reserved before a file is written",
+            "files are open to whom the folder is open to",
+        ]
+    return [] if sys.platform == "linux" else [f"nothing has been tested on {sys.platform}"]
+
+
 def explain(error: OSError) -> LilliputError:
     """What an error of the file system means to a person."""
     place = f"{os.fspath(error.filename)}: " if isinstance(error.filename, str | os.PathLike) else ""
@@ -163,7 +176,7 @@ def rename(source: Path, target: Path) -> None:
 
 def sync_dir(path: Path) -> None:
     """Make the names in a directory last; Windows has no such call and needs none."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return
 
     def whole() -> None:

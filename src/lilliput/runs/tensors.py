@@ -187,7 +187,9 @@ def _entry(name: str, raw: Any, first: int) -> Entry:
         raise ValueError(f"{name[:80]!r} has an unknown dtype")
     if not _naturals(shape, MAX_RANK) or not _naturals(offsets, 2) or len(offsets) != 2:
         raise ValueError(f"{name[:80]!r} has an impossible shape or place")
-    if math.prod(max(1, length) for length in shape) >= 1 << 63:  # an empty tensor that no array can have as its shape
+    if (
+        _size(dtype, (max(1, length) for length in shape)) >= 1 << 63
+    ):  # an empty tensor that no array can have as its shape
         raise ValueError(f"{name[:80]!r} has an impossible shape")
     start, end = offsets
     if end - start != _size(dtype, shape):
