@@ -40,7 +40,7 @@ class Phases:
     """Runs that train expert 1 and move the trunk, each over its copy of a folder in which expert 0 lies."""
 
     def __init__(self, server, folder: Path) -> None:
-        self.trainer = SimpleNamespace(server=server, recipe=reference_task.recipe(folder / "task", **SHORT))
+        self.trainer = SimpleNamespace(server=server, task={}, recipe=reference_task.recipe(folder / "task", **SHORT))
         self.root, self.names = folder, count(1)
         self.first = Attempts(self.trainer, folder / "first")
         self.words = {"words": [f"experts.folder={folder / 'start'}"]}

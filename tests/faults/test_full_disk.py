@@ -30,7 +30,7 @@ def server(kit):
 def task(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("full")
     changes = {"training": {"length": {"steps": 6}}, "rhythm": {"validate_every": 2, "save_every": 2, "keep": 1}}
-    trainer = SimpleNamespace(server=server, recipe=reference_task.recipe(folder / "task", **changes))
+    trainer = SimpleNamespace(server=server, task={}, recipe=reference_task.recipe(folder / "task", **changes))
     whole = Attempts(trainer, folder / "whole")
     assert whole.attempt() == 0, whole.said()
     trainer.expected, trainer.folder = whole.outcome(), folder
