@@ -40,6 +40,7 @@ def test_perplexity_is_exp_of_the_loss_and_never_an_error():
         (Validated(7, "wikitext-2", 2.0, 7.389, 1.5, 0.25, 99, True), "wikitext-2 loss=2.0000 bpb=1.5000 ppl=7.39"),
         (Sampled(7, "Once", " upon\na time"), "step 7 sample 'Once' -> ' upon\\na time'"),
         (Saved(7, "rhythm", 0.25), "step 7 saved (rhythm) in 0.25s"),
+        (Saved(7, "clock", 0.25, 0.02), "step 7 saved (clock) in 0.25s, beside training but for 0.02s"),
         (Noted("resumed from step 3"), "resumed from step 3"),
         (Warned("mind the gap"), "warning: mind the gap"),
         (Finished(7, 9, "early_stop", 3.0), "finished at step 7/9: early_stop"),

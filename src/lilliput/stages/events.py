@@ -67,6 +67,9 @@ class Saved:
     step: int
     reason: str
     seconds: float
+    """From the moment that it holds until it was safe on the disk."""
+    blocked: float | None = None
+    """Seconds of these in which training stood still; None = all."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ def line(event: Event) -> str:
         case Sampled(step, prompt, text):
             return f"step {step} sample {prompt!r} -> {text!r}"
         case Saved():
-            return f"step {event.step} saved ({event.reason}) in {event.seconds:.2f}s"
+            beside = "" if event.blocked is None else f", beside training but for {event.blocked:.2f}s"
+            return f"step {event.step} saved ({event.reason}) in {event.seconds:.2f}s{beside}"
         case Noted(message):
             return message
         case Warned(message):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Self
 
 import psutil
@@ -30,6 +31,7 @@ class Saver:
         self.at, self.took = time.monotonic(), 0.0  # when the last commit ended, after how long
         self._writer = ThreadPoolExecutor(1, "saver")
         self._writing: Future[Saved] | None = None
+        self._blocked = 0.0
 
     def begin(self, progress: Progress, reason: str) -> Iterator[Saved]:
         """Save this moment; yields what has been committed by now: an earlier one, and this one if it is not apart."""
@@ -38,6 +40,7 @@ class Saver:
         commit = self.save(progress, reason, self.apart)
         if self.apart:
             self._writing = self._writer.submit(self._run, commit, progress.step, reason, begun)
+            self._blocked = time.monotonic() - begun
         else:
             yield self._run(commit, progress.step, reason, begun)
 
@@ -50,7 +53,9 @@ class Saver:
         """Wait for what is being written. Raises what `save` of a checkpoint raises: OSError, LilliputError."""
         if self._writing is not None:
             writing, self._writing = self._writing, None
-            yield writing.result()
+            waited = time.monotonic()
+            saved = writing.result()
+            yield replace(saved, blocked=self._blocked + time.monotonic() - waited)
 
     def _run(self, commit: Commit, step: int, reason: str, begun: float) -> Saved:
         commit()
