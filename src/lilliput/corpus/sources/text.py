@@ -17,7 +17,7 @@ from lilliput.corpus.sources.rowed import OPTIONS, Joined
 
 Divide = Literal["separator", "articles"]
 
-LONGEST = 32 << 20
+LONGEST = 128 << 20
 """Bytes of the longest document: it is held in memory, several times for moments, with up to 4 bytes for each."""
 SEPARATOR = re.compile(rb"<\|endoftext\|>(?<![^\n]<\|endoftext\|>)[ \t]{0,1000}\r?\n")
 HEADING = re.compile(rb"(?:\A|\n[ ]?\n)(?= = [^=\n](?:[^\n]{0,1000}[^=\n])? = \n)")
