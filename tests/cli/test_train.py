@@ -175,7 +175,7 @@ def test_a_run_that_failed_says_with_the_commands_own_exit_code_how_and_where(mo
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr("lilliput.training.checkpoint.save", fail)
+        patch.setattr("lilliput.training.checkpoint.contents", fail)
         train("small.yaml", "--run", "failed", code=code)
     run = Run.open("failed")
     assert (run.state.exit["code"], run.state.exit["step"], ledger.status(run)) == (code, 3, status)
