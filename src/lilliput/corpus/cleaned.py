@@ -17,13 +17,13 @@ from lilliput.corpus.filters import Rule
 from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
-from lilliput.corpus.sources.entry import BEYOND, Entry, limit
+from lilliput.corpus.sources.entry import BEYOND, Stored, limit
 from lilliput.corpus.versions import code
 from lilliput.runs import durable
 from lilliput.runs.home import clean
 
 
-class Cleaned(Entry):
+class Cleaned(Stored):
     """What `source` holds after its rules, with the source's own share and limits."""
 
     source: Source
@@ -31,22 +31,9 @@ class Cleaned(Entry):
     _found: dict[tuple[Reading, Part | None], list[Path]]
 
     def __init__(self, source: Source, rules: Sequence[Rule], workers: int = 0) -> None:
-        shared: dict[str, Any] = {field.name: getattr(source, field.name) for field in fields(Entry)}
-        super().__init__(**{**shared, "rules": tuple(rules)})
-        for name, value in (("source", source), ("workers", workers), ("_found", {})):
-            object.__setattr__(self, name, value)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return self.source.parts
-
-    @property
-    def label(self) -> str:
-        return self.source.label
-
-    @property
-    def is_stored(self) -> bool:
-        return True
+        super().__init__(source, rules=tuple(rules))
+        object.__setattr__(self, "workers", workers)
+        object.__setattr__(self, "_found", {})
 
     def provenance(self) -> str:
         return f"{self.source.provenance()}, cleaned by {', '.join(rule.kind for rule in self.rules or ())}"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
@@ -21,7 +20,7 @@ from lilliput.corpus.perplexity import Scorer, Scoring
 from lilliput.corpus.processes import cores, share
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
-from lilliput.corpus.sources.entry import BEYOND, Entry, limited
+from lilliput.corpus.sources.entry import BEYOND, Entry, Stored, limited
 from lilliput.corpus.split import SplitConfig
 from lilliput.corpus.versions import code
 from lilliput.runs import durable, stop
@@ -242,29 +241,14 @@ def _within(scores: Sequence[float], limits: perplexity.Range) -> Step:
     return step
 
 
-class Left(Entry):
+class Left(Stored):
     """What is left of one source of several that are cleaned together."""
 
-    source: Entry
     together: Together
 
     def __init__(self, source: Entry, together: Together) -> None:
-        shared: dict[str, Any] = {field.name: getattr(source, field.name) for field in fields(Entry)}
-        super().__init__(**shared)
-        for name, value in (("source", source), ("together", together)):
-            object.__setattr__(self, name, value)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        return self.source.parts
-
-    @property
-    def label(self) -> str:
-        return self.source.label
-
-    @property
-    def is_stored(self) -> bool:
-        return True
+        super().__init__(source)
+        object.__setattr__(self, "together", together)
 
     def provenance(self) -> str:
         steps = [name for name in STEPS if getattr(self.together.cleaning, name) is not None]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -93,6 +93,28 @@ class Entry:
     def provenance(self) -> str:
         """Where the text comes from, in words, for output and manifests; samples are called samples."""
         return self.label
+
+
+class Stored(Entry):
+    """What is left of another source, on the disk: under its name, with its parts, share and limits."""
+
+    source: Entry
+
+    def __init__(self, source: Entry, **changes: Any) -> None:
+        super().__init__(**{**{field.name: getattr(source, field.name) for field in fields(Entry)}, **changes})
+        object.__setattr__(self, "source", source)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        return self.source.parts
+
+    @property
+    def label(self) -> str:
+        return self.source.label
+
+    @property
+    def is_stored(self) -> bool:
+        return True
 
 
 def limited(documents: Iterable[Document], entry: Entry) -> Iterator[Document]:
