@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$name; break; }; done)
-BENCHES := $(filter-out __init__ ratio families,$(patsubst bench/%.py,%,$(sort $(wildcard bench/*.py))))
+BENCHES := $(filter-out __init__ course ratio families,$(patsubst bench/%.py,%,$(sort $(wildcard bench/*.py))))
 STAMP := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' -)
 
 .PHONY: help demo test faults bench check fix docs setup-demo setup-dev
