@@ -110,6 +110,7 @@ def train(
     draws: bool = False,
     clock: str = "",
     limit: int = 0,
+    foretold: bool = True,
 ) -> int:
     """Begin or resume the run at `run`, as the command does; what it says goes to a file beside the run.
 
@@ -117,14 +118,16 @@ def train(
     `starts` as many processes start at once, and the code is that of the losers, if one ends well and all others alike,
     each within two seconds. `words` change the recipe, `place` is the working directory. `apart`, even this small state
     is saved beside training. With `draws` everybody's generators are drawn from between any two lines of the loop.
-    `clock` is a key of CLOCKS, `limit` the size that a file may have.
+    `clock` is a key of CLOCKS, `limit` the size that a file may have. Unless `foretold`, nobody looks for room first.
     """
     from lilliput.cli.train import train as command
-    from lilliput.stages import saving
+    from lilliput.stages import pretrain, saving
     from lilliput.training import calibration
 
     if apart:
         saving.APART_BYTES = 0
+    if not foretold:
+        pretrain.refuse = lambda *_: None
     if clock:
         time.time = CLOCKS[clock]
     calibration.peak_flops = lambda *_: 1e9  # measured anew at every start, which costs more than the rest of it

@@ -104,7 +104,7 @@ class Optimizer:
     def take(self, found: Mapping[str, Tensor], updates: int) -> None:
         """Take over what is found of a state, by `<parameter>/<buffer>`; all other buffers start at zero."""
         if found:
-            empty = {key: torch.zeros(self._shape(name)) for key, name in self._buffers().items() if key not in found}
+            empty = {key: torch.zeros(shape) for key, shape in self.shapes().items() if key not in found}
             self.check({key: tuple(value.shape) for key, value in (empty | dict(found)).items()})
             self.load_tensors(empty | dict(found), updates)
 
@@ -122,10 +122,14 @@ class Optimizer:
             if buffer != "step"
         }
 
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """What `tensors` holds after an update, without its values."""
+        return {key: self._shape(name) for key, name in self._buffers().items()}
+
     def check(self, shapes: Mapping[str, Sequence[int]]) -> None:
         """Raise `LilliputError` (content) unless a state of these names and shapes is one that `tensors` could give."""
-        wanted = self._buffers()
-        stray = [key for key in shapes if key not in wanted or tuple(shapes[key]) != self._shape(wanted[key])]
+        wanted = self.shapes()
+        stray = [key for key in shapes if key not in wanted or tuple(shapes[key]) != wanted[key]]
         absent = [key for key in wanted if shapes and key not in shapes]  # none before the first update
         if stray or absent:
             raise LilliputError(

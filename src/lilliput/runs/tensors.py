@@ -55,15 +55,7 @@ def write_tensors(
     Wider types come first, so that each tensor is aligned. Raises ValueError for a repeated name or a wrong size.
     """
     ordered = sorted(tensors, key=lambda tensor: -DTYPES[tensor[1]].itemsize)
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    end = 0
-    for name, dtype, shape, _ in ordered:
-        if name in header or name == "__metadata__":
-            raise ValueError(f"{path}: two tensors are called {name}")
-        start, end = end, end + _size(dtype, shape)
-        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
+    text, end = _header(path, [(name, dtype, shape) for name, dtype, shape, _ in ordered], metadata)
 
     def chunks() -> Iterator[Buffer]:
         yield len(text).to_bytes(8, "little") + text
@@ -74,6 +66,12 @@ def write_tensors(
             yield data
 
     return write_new(path, chunks(), size=8 + len(text) + end)
+
+
+def file_size(tensors: Iterable[tuple[str, str, tuple[int, ...]]]) -> int:
+    """Bytes of the file that `write_tensors` would make of (name, dtype name, shape), to a few of its header."""
+    text, end = _header(Path(), tensors, None)
+    return 8 + len(text) + end
 
 
 def read_tensors(path: Path, *, sha256: str | None = None) -> "TensorFile":
@@ -130,6 +128,21 @@ class TensorFile(Mapping[str, Array]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _header(
+    path: Path, tensors: Iterable[tuple[str, str, tuple[int, ...]]], metadata: Mapping[str, str] | None
+) -> tuple[bytes, int]:
+    """The header's text, and how many bytes of tensors follow it."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, dtype, shape in tensors:
+        if name in header or name == "__metadata__":
+            raise ValueError(f"{path}: two tensors are called {name}")
+        start, end = end, end + _size(dtype, shape)
+        header[name] = {"dtype": dtype, "shape": list(shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    return text + b" " * (-len(text) % 8), end
 
 
 def _read_header(path: Path, descriptor: int, size: int) -> tuple[dict[str, str], dict[str, Entry]]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -18,7 +19,7 @@ from lilliput.runs.run import Run, resolve
 from lilliput.stages import experts
 from lilliput.stages.events import Event, Noted, Warned, stamped
 from lilliput.stages.prepare import Data, prepare
-from lilliput.stages.pretrain import pretrain
+from lilliput.stages.pretrain import build, length, pretrain, room
 from lilliput.stages.recipe import Recipe, find_recipe, read_recipe, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer, remarks
 from lilliput.tokens.tokenizer import Tokenizer
@@ -72,15 +73,18 @@ def train_run(run: Run, word: str, overrides: Sequence[str] = (), weights: str |
         model = outline(recipe.architecture, tokenizer.size)
         experts.check(ExpertFolder(folder, model, tokenizer.fingerprint), recipe.experts)
     with experts.writing(folder, recipe.experts):
+        facts = {"shares": origin.facts.get("shares", "windows") if origin else "tokens"}
+        parts = build(recipe, tokenizer, data, by_windows=facts["shares"] == "windows")
+        total = (_known_length(origin) if origin else 0) or length(parts)
+        needed = room(run, parts, total)
         if run.is_new:
-            facts = {"shares": origin.facts.get("shares", "windows") if origin else "tokens"}
             if recipe.experts.mode != "together":
                 facts["experts_folder"] = str(folder)
             _describe(run, word, recipe, tokenizer, data, parent, facts)
         elif changes:
             run.write_config(config.dump(recipe))
         run.started()
-        yield from logged(run.train_log, chain(told, pretrain(run, recipe, tokenizer, data)))
+        yield from logged(run.train_log, chain(told, pretrain(run, parts, total, needed)))
 
 
 def logged(path: Path, events: Iterable[Event]) -> Iterator[Event]:
@@ -189,6 +193,14 @@ def _refuse_other_data(run: Run, data: Data) -> None:
             "restore the files, or start a new run (`--from` takes over the weights)",
             Exit.CONTENT,
         )
+
+
+def _known_length(run: Run) -> int:
+    """Updates of a run that was begun, as its newest checkpoint has them, intact or not; 0 where nothing says."""
+    for _, path in reversed(checkpoints.listing(run.checkpoints)):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return int(json.loads((path / checkpoints.STATE).read_bytes())["total"])
+    return 0
 
 
 def _contract(recipe: Recipe) -> parallel.Facts:

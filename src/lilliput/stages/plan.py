@@ -4,9 +4,13 @@ from collections.abc import Iterator
 
 from lilliput.corpus.mixing import LIMITS, borders, weights
 from lilliput.models import PRESETS
+from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import counts, outline
+from lilliput.optim import build_optimizer
 from lilliput.optim.schedules import warmup_steps
+from lilliput.stages import experts
 from lilliput.stages.recipe import Recipe
+from lilliput.stages.room import Course, foretold
 from lilliput.stages.shares import names, percent
 from lilliput.tokens import vocabulary
 from lilliput.training.meter import PASSES
@@ -38,8 +42,16 @@ def plan_lines(recipe: Recipe) -> Iterator[str]:
         steps = length.steps or -(-(length.tokens or 0) // tokens)
         work = PASSES * model.flops_per_token(training.context_length) * tokens * steps
         yield f"work        {work:.2e} floating-point operations over {steps * tokens:,} tokens"
+        yield from _room(recipe, model, steps)
         if (warm := warmup_steps(recipe.schedule, steps)) > 0.2 * steps:
             yield f"warning     warm-up takes {warm} of {steps} updates, more than a fifth of the run"
+
+
+def _room(recipe: Recipe, model: LanguageModel, steps: int) -> Iterator[str]:
+    experts.pace(model, recipe.experts)
+    sets = len(recipe.validation.sources) or int(recipe.data.split.validation > 0)
+    course = Course(steps, epochs=0, sets=sets, bytes_per_token=1 if recipe.tokenizer.kind == "bytes" else 4)
+    yield f"room        {foretold(recipe, model, build_optimizer(model, recipe.optim), course)}"
 
 
 def _data(recipe: Recipe) -> Iterator[str]:

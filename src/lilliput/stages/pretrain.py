@@ -20,6 +20,7 @@ from lilliput.stages.fit import Job, fit
 from lilliput.stages.journal import Progress
 from lilliput.stages.prepare import Data
 from lilliput.stages.recipe import Recipe
+from lilliput.stages.room import Course, Room, beside, foretold, refuse
 from lilliput.stages.shares import Shares, stream
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.batches import Batches, validation_batches
@@ -53,19 +54,16 @@ class Parts:
     batches: Batches
 
 
-def pretrain(run: Run, recipe: Recipe, tokenizer: Tokenizer, data: Data) -> Iterator[Event]:
-    """Train the run that `recipe` describes, whose lock is held, from its newest intact state to its end."""
-    parts = build(recipe, tokenizer, data, by_windows=run.facts.get("shares", "windows") == "windows")
+def pretrain(run: Run, parts: Parts, total: int, room: Room) -> Iterator[Event]:
+    """Train a run, whose lock is held, from its newest intact state to its end; `total` updates if it has none."""
+    recipe = parts.recipe
     progress, told = _take_over(run, parts)
     was_over = progress.ended is not None and not progress.open
     yield from told
-    if recipe.training.compile:
-        compile_model(parts.model)
-    if not progress.total:
-        progress.total = _length(parts)
+    progress.total = progress.total or total
     parts.optimizer.sleep(round(recipe.experts.thaw * progress.total))
     parts = replace(parts, batches=parts.batches.over(progress.total))
-    yield Prepared(tuple(_summary(parts, progress.total)))
+    yield Prepared((*_summary(parts, progress.total), str(room)))
     yield from map(Noted, shares.told(recipe, parts.batches, progress.total))
     yield from map(Warned, [*parts.model.remarks(), *shares.remarks(recipe, parts.batches, progress.total)])
     if warmup_steps(recipe.schedule, progress.total) > 0.2 * progress.total:
@@ -92,12 +90,14 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data, *, by_windows: bool 
     optimizer = build_optimizer(model, recipe.optim, precision.weights, factors=pace.factors, late=pace.late)
     if training.activation_checkpointing:
         checkpoint_activations(model)
+    if training.compile:
+        compile_model(model)
     batches = stream(recipe, tokenizer, data, by_windows=by_windows)
     return Parts(recipe, tokenizer, data, device, precision, model, optimizer, precision.scaler(), batches)
 
 
-def _length(parts: Parts) -> int:
-    """Updates of the run; minutes are turned into updates by a measurement that leaves no trace."""
+def length(parts: Parts) -> int:
+    """Updates of a run; minutes are turned into updates by a measurement that leaves no trace."""
     training, batches = parts.recipe.training, parts.batches
     rate = None
     if training.length.minutes is not None:
@@ -110,6 +110,20 @@ def _length(parts: Parts) -> int:
         tokens_per_step=batches.targets_per_epoch / batches.windows * training.batch_size,
         steps_per_minute=rate,
     )
+
+
+def room(run: Run, parts: Parts, total: int) -> Room:
+    """What the run will take; raises `LilliputError` (disk full) where there is less, before anything is written."""
+    shards = parts.data.train
+    course = Course(
+        total,
+        epochs=parts.batches.epoch(total),
+        sets=len(parts.data.validation),
+        bytes_per_token=sum(shard.bytes for shard in shards) / sum(shard.num_tokens for shard in shards),
+    )
+    needed = foretold(parts.recipe, parts.model, parts.optimizer, course, beside(run, parts.recipe.rhythm))
+    refuse(run, needed)
+    return needed
 
 
 def _job(run: Run, parts: Parts, loader: Loader, progress: Progress) -> Job:

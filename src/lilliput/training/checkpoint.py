@@ -15,7 +15,7 @@ from lilliput.models.contract import LanguageModel
 from lilliput.optim import Optimizer
 from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, Write, verify
 from lilliput.runs.durable import FileRecord, write_new
-from lilliput.runs.tensors import read_tensors, write_tensors
+from lilliput.runs.tensors import file_size, read_tensors, write_tensors
 
 DTYPES = {
     torch.float32: "F32",
@@ -116,18 +116,32 @@ def stored(model: LanguageModel, optimizer: Optimizer) -> Iterator[tuple[str, Te
         yield name, tensor if master is None else master
 
 
+def sizes(model: LanguageModel, optimizer: Optimizer) -> dict[str, int]:
+    """Bytes of a checkpoint's tensor files after any update; a model without storage will do."""
+    held = [(name, _dtype(tensor), tuple(tensor.shape)) for name, tensor in stored(model, optimizer)]
+    state = [(key, torch.float32, shape) for key, shape in optimizer.shapes().items()]
+    return {
+        file: file_size((name, DTYPES[dtype], shape) for name, dtype, shape in part)
+        for file, part in ((MODEL, held), (OPTIMIZER, state))
+    }
+
+
 def entries(
     tensors: Iterable[tuple[str, Tensor]], step: int
 ) -> Iterator[tuple[str, str, tuple[int, ...], Callable[[], memoryview]]]:
     """What a tensor file's writer asks for, in fp32; raises `LilliputError` (diverged) for what is not finite."""
     for name, tensor in tensors:
-        dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
+        dtype = _dtype(tensor)
         yield name, DTYPES[dtype], tuple(tensor.shape), partial(_bytes, name, tensor, dtype, step)
 
 
+def _dtype(tensor: Tensor) -> torch.dtype:
+    """In which it is saved."""
+    return torch.float32 if tensor.is_floating_point() else tensor.dtype
+
+
 def _copy(tensor: Tensor) -> Tensor:
-    dtype = torch.float32 if tensor.is_floating_point() else tensor.dtype
-    return tensor.detach().to("cpu", dtype, copy=True)
+    return tensor.detach().to("cpu", _dtype(tensor), copy=True)
 
 
 def _bytes(name: str, tensor: Tensor, dtype: torch.dtype, step: int) -> memoryview:
