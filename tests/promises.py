@@ -3,6 +3,7 @@
 A test names its promise by `@pytest.mark.promise("R3")`, reports by the fixture `figure`; `pytest --promises` prints.
 """
 
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -24,9 +25,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture
-def figure(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Reports what a test has measured or counted, e.g. `figure("1,000 flips, 0 used")`."""
-    return lambda text: request.node.user_properties.append(("figure", text))
+def figure(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Reports what a test has measured or counted, e.g. `figure("1,000 flips, 0 used")`.
+
+    Of the parts of one test, which report `figure("{:,} flips, 0 used", 250)`, the counts are added up.
+    """
+    return lambda text, *counts: request.node.user_properties.append(("figure", json.dumps([text, counts])))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -58,9 +62,18 @@ def lines(reports: Iterable[tuple[bool, str, dict[str, list[str]]]]) -> list[str
             figures[number] += properties.get("figure", ())
     return [
         f"{number:4} {passed[number]} of {tests[number]}{'' if passed[number] == tests[number] else ' FAILED'}"
-        + "".join(f"\n       {text}" for text in figures[number])
+        + "".join(f"\n       {text}" for text in _added(figures[number]))
         for number in sorted(tests, key=_order)
     ]
+
+
+def _added(figures: Iterable[str]) -> Iterable[str]:
+    """Each text once for all who gave it counts, which are added up."""
+    sums: dict[tuple[str, int], list[float]] = {}
+    for number, (text, counts) in enumerate(map(json.loads, figures)):
+        key = (text, -1 if counts else number)
+        sums[key] = [a + b for a, b in zip(sums.get(key, [0] * len(counts)), counts, strict=True)]
+    return (text.format(*counts) if counts else text for (text, _), counts in sums.items())
 
 
 def _order(number: str) -> tuple[str, int]:

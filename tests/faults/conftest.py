@@ -2,10 +2,14 @@
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
+from tests.faults import reference_task
+from tests.faults.trainer import PRELOAD
 
 
 def neighbour(name: str) -> ModuleType:
@@ -22,6 +26,13 @@ def neighbour(name: str) -> ModuleType:
 def kit() -> ModuleType:
     """`kit.ForkServer(file, function, preload)` and `kit.distinct_sites(calls)`; see kit.py."""
     return neighbour("kit")
+
+
+@pytest.fixture(scope="session")
+def training_server(kit: ModuleType) -> Iterator[Any]:
+    """The fork server of everybody who trains: torch is imported once."""
+    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 SOURCE = Path(__file__).parents[2] / "src"
 IMPORT_SECONDS = 120
+STRACE_SECONDS = 20
+TRACED = "write,pwrite64,ftruncate,fallocate,fsync,rename,renameat,renameat2,mkdir,unlink,rmdir"
+"""The system calls that strace may let fail."""
 
 Task = dict[str, Any]
 Call = dict[str, Any]
@@ -26,6 +30,9 @@ Call = dict[str, Any]
 class ForkServer:
     """Runs `function` of `file` in fresh children of one warm process."""
 
+    seconds = 0.0
+    """Processor time of the last attempt."""
+
     def __init__(self, file: str | Path, function: str, preload: tuple[str, ...] = ()) -> None:
         environment = {**os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1", "LILLIPUT_FAULT": ""}
         words = [sys.executable, __file__, str(file), function, *preload]
@@ -33,15 +40,29 @@ class ForkServer:
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
 
-    def run(self, task: Task, *, fault: str = "", trace: Path | None = None, after: float = 0, signal: int = 9) -> int:
-        """One attempt; `after` that many seconds the child gets `signal` from outside."""
-        order = {"task": task, "fault": fault, "trace": str(trace or ""), "after": after, "signal": signal}
+    def run(
+        self,
+        task: Task,
+        *,
+        fault: str = "",
+        trace: Path | None = None,
+        after: float = 0,
+        spent: float = 0,
+        signal: int = 9,
+        strace: Sequence[str] = (),
+    ) -> int:
+        """One attempt; the child gets `signal` from outside once it has lived for `after` seconds, or has worked for
+        `spent` seconds of processor time, which a busy machine does not change. `strace` is how strace traces it.
+        """
+        order = {"task": task, "fault": fault, "trace": str(trace or ""), "after": after, "spent": spent}
+        order |= {"signal": signal, "strace": list(strace)}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         assert answer, "the fork server has died"
-        return int(answer)
+        code, self.seconds = json.loads(answer)
+        return int(code)
 
     def trace(self, task: Task, into: Path) -> list[Call]:
         """Every durable call of one whole attempt: number, operation, path, to, site, data (its length)."""
@@ -98,15 +119,45 @@ def _child(task: Callable[..., Any], order: dict[str, Any]) -> None:
     os._exit(code)
 
 
-def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> int:
+def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> tuple[int, float]:
+    """The exit code of a child, and its processor time."""
     child = _fork()
     if child == 0:
+        if order["strace"]:
+            _wait_until_traced()
         _child(task, order)
-    if order["after"]:
+    if order["strace"]:
+        words = ["strace", "-f", "-qq", "-p", str(child), "-o", os.devnull, "-e", f"trace={TRACED}", *order["strace"]]
+        tracer = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    if order["after"] or order["spent"]:
         time.sleep(order["after"])
-        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        _work(child, order["spent"])
+        if not _has_ended(child):
             os.kill(child, order["signal"])
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _, status, usage = os.wait4(child, 0)
+    if order["strace"]:
+        tracer.wait(STRACE_SECONDS)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime
+
+
+def _wait_until_traced() -> None:
+    deadline = time.monotonic() + STRACE_SECONDS
+    while "TracerPid:\t0\n" in Path("/proc/self/status").read_text():
+        if time.monotonic() > deadline:
+            os._exit(97)
+        time.sleep(0.001)
+
+
+def _work(child: int, seconds: float) -> None:
+    """Wait until a child has ended, or has had so many seconds of processor time."""
+    clock = (~child << 3) | 2  # clock_getcpuclockid(3)
+    with suppress(OSError):  # it has ended
+        while not _has_ended(child) and time.clock_gettime(clock) < seconds:
+            time.sleep(0.001)
+
+
+def _has_ended(child: int) -> bool:
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def _fork() -> int:
@@ -129,4 +180,4 @@ if __name__ == "__main__":
         importlib.import_module(name)
     chosen = _load(sys.argv[1], sys.argv[2])
     for wanted in _orders():
-        print(_attempt(chosen, wanted), flush=True)
+        print(json.dumps(_attempt(chosen, wanted)), flush=True)

@@ -20,8 +20,9 @@ from lilliput.runs import metrics
 from lilliput.runs.checkpoints import MODEL, OPTIMIZER, STATE, listing
 from lilliput.runs.provenance import provenance
 from lilliput.runs.run import Run
+from lilliput.tokens.mixture import Mixture
 
-STEPS, SAVED_EVERY = 24, 3
+STEPS, SAVED_EVERY, WEIGHTS = 24, 3, (1.0, 0.8)
 LATE = 98
 """The code of a start that was refused after more than two seconds."""
 PHASES = {
@@ -57,7 +58,7 @@ def recipe(folder: Path, **changes: Mapping[str, Any]) -> Path:
     tree: dict[str, Any] = {
         "seed": 7,
         "data": {
-            "sources": [{"path": str(paths[0]), "weight": 1.0}, {"path": str(paths[1]), "weight": 0.8}],
+            "sources": [{"path": str(path), "weight": weight} for path, weight in zip(paths, WEIGHTS, strict=True)],
             "split": {"kind": "tail", "validation": 0.15, "test": 0.0},
         },
         "model": {"family": "gpt2", "dim": 64, "num_layers": 2, "num_heads": 2, "dropout": 0.1},
@@ -231,5 +232,6 @@ def outcome(path: Path) -> dict[str, Any]:
     }
 
 
-if "torch" in sys.modules:  # in the fork server: reading the packages' versions takes longer than the run
+if "torch" in sys.modules:  # in the fork server: what is remembered is not made anew by each attempt
     provenance()
+    Mixture(WEIGHTS)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.faults import reference_task
-from tests.faults.trainer import PRELOAD, Attempts
+from tests.faults.trainer import Attempts
 
 from lilliput.config.errors import Exit
 from lilliput.runs.lock import RunLock
@@ -75,9 +75,8 @@ class Phase:
 
 
 @pytest.fixture(scope="module")
-def phases(kit, module_in_memory):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
-        yield Phases(server, module_in_memory)
+def phases(training_server, module_in_memory):
+    return Phases(training_server, module_in_memory)
 
 
 @pytest.mark.promise("R1")

@@ -1,43 +1,49 @@
 """Every family's training, killed at random times, ends to the last bit as if left alone: a new one is tested too."""
 
-from pathlib import Path
-
 import pytest
 from tests.contract.test_families import CONFIGS, KINDS
-from tests.faults import reference_task
-from tests.faults.trainer import PRELOAD, Trainer, check_that_kills_change_nothing
+from tests.faults.trainer import Trainer, check_that_kills_change_nothing
 
 from lilliput.config.load import dump
 
 SHORT = {
     "training": {"length": {"steps": 8}, "context_length": 48, "batch_size": 4, "micro_batch_size": 2},
-    "rhythm": {"log_every": 2, "validate_every": 3, "sample_every": 4, "save_every": 2},
+    "rhythm": {
+        "log_every": 2,
+        "validate_every": 2,
+        "sample_every": 4,
+        "sample_tokens": 4,
+        "save_every": 3,
+        "early_stop": {"patience": 2, "min_delta": 100.0},
+    },
 }
+"""Accumulates, validates, samples, and ends after six of eight updates, because no loss falls by 100."""
+CHEAP = "gpt2"
+"""The family whose bf16 the default tests look at too."""
+CASES = [(name, precision) for name in CONFIGS for precision in ("fp32", "bf16")]
 
 
-@pytest.fixture(scope="module")
-def server(kit):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as running:
-        yield running
+def by_default(name: str, precision: str) -> bool:
+    return name in KINDS if precision == "fp32" else name == CHEAP
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=() if name in KINDS else pytest.mark.slow) for name in CONFIGS]
+    scope="module",
+    params=[pytest.param(case, marks=() if by_default(*case) else pytest.mark.slow) for case in CASES],
+    ids="-".join,
 )
-def trainer(request, server, module_in_memory):
-    folder = module_in_memory / request.param.replace(", ", "-")
+def trainer(request, training_server, module_in_memory):
+    name, precision = request.param
+    folder = module_in_memory / f"{name}-{precision}".replace(", ", "-")
     # each run has a home of its own, where `auto` would be measured anew, and the two forms differ in the last bits
-    form = {"expert_dispatch": "sliced" if request.param in KINDS else "grouped"}
+    form = {"expert_dispatch": "sliced" if name in KINDS else "grouped", "precision": precision}
     changes = {**SHORT, "training": {**SHORT["training"], **form}}
-    return Trainer(server, folder, model=dump(CONFIGS[request.param]), **changes)
+    return Trainer(training_server, folder, model=dump(CONFIGS[name]), **changes)
 
 
-def test_kills_at_random_times_change_nothing_in_any_family(trainer):
-    for seed in range(5):
-        check_that_kills_change_nothing(trainer, seed)
-
-
-@pytest.mark.slow
-def test_twenty_runs_killed_at_random_times_end_as_if_left_alone_in_any_family(trainer):
-    for seed in range(100, 120):
-        check_that_kills_change_nothing(trainer, seed)
+@pytest.mark.promise("R1")
+@pytest.mark.parametrize("runs", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_kills_at_random_times_change_nothing_in_any_family(trainer, runs, figure):
+    assert trainer.expected["state"]["ended"] == "early_stop"
+    kills = sum(check_that_kills_change_nothing(trainer, seed) for seed in range(runs))
+    figure("{} runs of the families in fp32 and bf16, {} kills at random times: all identical", runs, kills)

@@ -16,55 +16,46 @@ from lilliput.runs.run import Run
 STOPS = {signal.SIGTERM: Exit.TERMINATED, signal.SIGINT: Exit.INTERRUPTED}
 
 
+def slow(*values):
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.fixture(scope="module")
-def trainer(kit, module_in_memory):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
-        yield Trainer(server, module_in_memory)
+def trainer(training_server, module_in_memory):
+    return Trainer(training_server, module_in_memory)
 
 
 @pytest.fixture(scope="module")
 def apart(kit, trainer, module_in_memory):
-    """Saves beside training, and ends as a run that saves between updates."""
+    """Saves beside training, and ends as a run that saves between updates, whatever hash seed its process has."""
     with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
         found = Trainer(server, module_in_memory / "apart", task={"apart": True})
         assert repr(found.expected).replace("/apart/", "/") == repr(trainer.expected)  # but for where its texts lie
         yield found
 
 
-@pytest.mark.parametrize("group", range(4))
-def test_kills_at_random_times_change_nothing(trainer, group):
-    for seed in range(5 * group, 5 * group + 5):
-        check_that_kills_change_nothing(trainer, seed)
-
-
-@pytest.mark.slow
-@pytest.mark.promise("R1")
-def test_hundreds_of_kills_at_random_times_change_nothing(trainer, figure):
-    for seed in range(100, 300):
-        check_that_kills_change_nothing(trainer, seed)
-    figure("200 runs of the reference task with 1 to 3 kills each: 200 identical")
+def check_kills(trainer, part, runs, figure, what):
+    kills = sum(check_that_kills_change_nothing(trainer, seed) for seed in range(runs * part, runs * (part + 1)))
+    figure(f"{{}} runs {what}, {{}} kills at random times: all identical", runs, kills)
 
 
 @pytest.mark.promise("R1")
-def test_kills_while_a_checkpoint_is_written_beside_training_change_nothing(apart):
-    for seed in range(3):
-        check_that_kills_change_nothing(apart, seed)
+@pytest.mark.parametrize(("part", "runs"), [(0, 5), (1, 5), *(slow(part, 25) for part in range(1, 9))])
+def test_kills_at_random_times_change_nothing(trainer, part, runs, figure):
+    check_kills(trainer, part, runs, figure, "of the reference task")
 
 
-@pytest.mark.slow
 @pytest.mark.promise("R1")
-def test_a_hundred_runs_that_save_beside_training_survive_their_kills(apart, figure):
-    for seed in range(100, 200):
-        check_that_kills_change_nothing(apart, seed)
-    figure("100 runs that save beside training, 1 to 3 kills each: 100 identical")
+@pytest.mark.parametrize(("part", "runs"), [(0, 2), *(slow(part, 25) for part in range(1, 5))])
+def test_kills_while_a_checkpoint_is_written_beside_training_change_nothing(apart, part, runs, figure):
+    check_kills(apart, part, runs, figure, "that save beside training")
 
 
 @pytest.mark.promise("R4")
-@pytest.mark.parametrize("fault", ["ENOSPC", "EIO"])
-def test_a_disk_that_fails_beside_training_ends_the_run_with_its_code_and_costs_nothing(apart, fault):
+def test_a_disk_that_fails_beside_training_ends_the_run_with_its_code_and_costs_nothing(apart):
     calls = apart.start().trace()
     commits = [call["number"] for call in calls if "/checkpoints/" in call["path"] and call["operation"] == "write"]
-    for number in commits[3 :: len(commits) // 3]:
+    for number, fault in zip(commits[3 :: len(commits) // 4], 2 * ("ENOSPC", "EIO"), strict=True):
         run = apart.start()
         assert run.attempt(fault=f"{fault}@{number}") == (Exit.DISK_FULL if fault == "ENOSPC" else Exit.IO), run.said()
         run.check_checkpoints()
@@ -81,15 +72,20 @@ def check_that_no_step_is_lost(run):
     run.check_checkpoints()
 
 
-@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 10), (signal.SIGINT, 3)])
-def test_a_request_to_stop_at_a_random_time_loses_no_step(trainer, number, times):
-    draw = random.Random(number)
+@pytest.mark.promise("R5")
+@pytest.mark.parametrize(
+    ("number", "times", "seed"),
+    [(signal.SIGTERM, 4, 1), (signal.SIGINT, 2, 1), *(slow(number, 25, seed) for number in STOPS for seed in (2, 3))],
+)
+def test_a_request_to_stop_at_a_random_time_loses_no_step(trainer, number, times, seed, figure):
+    draw = random.Random(f"{number} {seed}")
     for _ in range(times):
         run, code = interrupted(trainer, draw, trainer.start(), number)
         assert code == STOPS[number] or (code == -number and not run.path.exists()), run.said()  # or it never began
         if run.path.exists():
             check_that_no_step_is_lost(run)
         run.check_finish()
+    figure("{} requests to stop at random times: 0 steps lost, all identical on resume", times)
 
 
 @pytest.mark.parametrize(
@@ -106,35 +102,19 @@ def test_an_effect_that_a_stop_interrupts_is_done_first_when_the_run_goes_on(tra
 
 
 @pytest.mark.promise("R5")
-@pytest.mark.parametrize("phase", ["prepare", "build", "backward", "update", "save"])
-def test_a_request_to_stop_in_any_phase_loses_no_step(trainer, phase):
+@pytest.mark.parametrize(
+    ("phase", "at"),
+    [("prepare", 1), ("build", 1), ("backward", 1), ("update", 3), ("save", 2)]
+    + [slow(phase, at) for phase in PHASES for at in (1, 2, 3, 5, 7)],
+)
+def test_a_request_to_stop_in_any_phase_loses_no_step(trainer, phase, at, figure):
     run = trainer.start()
-    code = run.attempt({"interrupt": (phase, 1)})
+    code = run.attempt({"interrupt": (phase, at)})
     assert code in (Exit.TERMINATED, 0), run.said()  # too late to end it where it ends itself
     if run.path.exists():  # before there is anything to keep a run leaves nothing
         check_that_no_step_is_lost(run)
     run.check_finish(phase)
-
-
-@pytest.mark.slow
-@pytest.mark.promise("R5")
-def test_a_hundred_requests_at_random_times_and_five_in_each_phase_lose_no_step(trainer, figure):
-    draw = random.Random(5)
-    for _ in range(100):
-        number = draw.choice(list(STOPS))
-        run, code = interrupted(trainer, draw, trainer.start(), number)
-        assert code == STOPS[number] or (code == -number and not run.path.exists()), run.said()  # or it never began
-        if run.path.exists():
-            check_that_no_step_is_lost(run)
-        run.check_finish()
-    for phase in PHASES:
-        for at in (1, 2, 3, 5, 7):
-            run = trainer.start()
-            assert run.attempt({"interrupt": (phase, at)}) in (Exit.TERMINATED, 0), (phase, at, run.said())
-            if run.path.exists():
-                check_that_no_step_is_lost(run)
-            run.check_finish((phase, at))
-    figure(f"100 requests at random times and 5 in each of {len(PHASES)} phases: 0 steps lost, all identical on resume")
+    figure(f"{{}} requests in {len(PHASES)} phases, the first to the seventh time: 0 steps lost, all identical", 1)
 
 
 @pytest.mark.promise("R7")
@@ -172,12 +152,13 @@ def test_of_two_that_start_at_once_one_trains_and_the_other_says_that_it_is_lock
 
 @pytest.mark.slow
 @pytest.mark.promise("R11")
-def test_of_eight_that_start_at_once_one_trains_a_hundred_times(trainer, figure):
-    for turn in range(100):
+@pytest.mark.parametrize("part", range(4))
+def test_of_eight_that_start_at_once_one_trains_a_hundred_times(trainer, figure, part):
+    for turn in range(25):
         run = trainer.start()
-        assert run.attempt({"starts": 8}) == Exit.LOCKED, (turn, run.said())
-        run.check_end(turn)
-    figure("100 rounds of 8 starts: one trains to its end, 7 are refused within 2 s and write nothing")
+        assert run.attempt({"starts": 8}) == Exit.LOCKED, (part, turn, run.said())
+        run.check_end((part, turn))
+    figure("{} rounds of 8 starts: one trains to its end, 7 are refused within 2 s and write nothing", 25)
 
 
 def test_a_second_start_in_a_run_that_is_being_written_writes_nothing(trainer):

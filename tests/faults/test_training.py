@@ -1,11 +1,9 @@
 """Training that is killed, or refused by the disk, at every place that writes: afterwards nothing shows it."""
 
 import signal
-from pathlib import Path
 
 import pytest
-from tests.faults import reference_task
-from tests.faults.trainer import PRELOAD, Trainer
+from tests.faults.trainer import Trainer
 
 from lilliput.config.errors import Exit
 
@@ -15,18 +13,13 @@ SHORT = {
 }
 """All places that write, in a quarter of the time."""
 FILES, NAMES = ("append", "allocate", "create", "fsync", "write"), ("mkdir", "rename", "rmdir", "sync_dir", "unlink")
+PROMISED = {"kill": "R1", "killmid": "R1", "ENOSPC": "R4", "EIO": "R4"}
 FAULTS = (("ENOSPC", Exit.DISK_FULL), ("EIO", Exit.IO), ("kill", -signal.SIGKILL), ("killmid", -signal.SIGKILL))
 
 
 @pytest.fixture(scope="module")
-def server(kit):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def short(server, module_in_memory):
-    return Trainer(server, module_in_memory, **SHORT)
+def short(training_server, module_in_memory):
+    return Trainer(training_server, module_in_memory, **SHORT)
 
 
 def place(call):
@@ -45,6 +38,7 @@ def commit(calls):
     return next(place(call) for call in calls if "/checkpoints/step-" in call["to"])
 
 
+@pytest.mark.promise("R1")
 @pytest.mark.parametrize("operation", [*FILES, "overwrite", *NAMES])
 def test_whatever_happens_where_a_run_writes_it_ends_the_same(short, calls, operation):
     here = {place(call): None for call in calls if call["operation"] == operation}
@@ -105,10 +99,30 @@ def test_logs_are_on_the_disk_before_the_checkpoint_that_refers_to_them(calls):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["kill", "killmid", "ENOSPC", "EIO"])
-def test_whatever_happens_at_any_durable_call_a_run_ends_the_same(short, calls, kind):
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.promise(n)) for kind, n in PROMISED.items()])
+def test_whatever_happens_at_any_durable_call_a_run_ends_the_same(short, calls, kind, figure):
     for call in calls:
         run = short.start()
         assert run.attempt(fault=f"{kind}@{call['number']}") == dict(FAULTS)[kind], (call, run.said())
         run.check_checkpoints()
         run.check_finish(call)
+    figure(f"{kind} at each of the {len(calls)} durable calls of a run: all identical")
+
+
+@pytest.mark.slow
+@pytest.mark.promise("R1")
+@pytest.mark.parametrize("kind", ["kill", "killmid"])
+def test_a_kill_at_any_durable_call_of_a_recovery_changes_nothing(short, commit, kind, figure):
+    """Each time the run begins from its first checkpoint, whose successor was killed as it was named."""
+    first = short.start()
+    assert first.attempt({"interrupt": ("save", 1)}) == Exit.TERMINATED
+    assert first.attempt(fault=f"kill@{commit}") == -signal.SIGKILL
+    recovery = range(1, 1 + next(call["number"] for call in first.trace() if place(call) == commit))
+    for number in recovery:
+        run = short.start()
+        run.attempt({"interrupt": ("save", 1)})
+        run.attempt(fault=f"kill@{commit}")
+        assert run.attempt(fault=f"{kind}@{number}") == -signal.SIGKILL, (number, run.said())
+        run.check_checkpoints()
+        run.check_finish(number)
+    figure(f"{kind} at each of {len(recovery)} durable calls from a resume to its first save: all identical")
