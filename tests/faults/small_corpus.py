@@ -21,14 +21,12 @@ def write(folder: Path, files: int, documents: int) -> None:
         (folder / f"{i}.txt").write_text("\n<|endoftext|>\n".join(texts), "utf-8")
 
 
-def build(home: str, text: str, workers: int = 1, near: bool = False) -> int:
+def build(home: str, text: str, workers: int = 1, near: bool = False, clean: bool = True) -> int:
     """Prepare the files of the folder `text` in a home of their own."""
     os.environ["LILLIPUT_HOME"] = home
-    cleaning = Cleaning(
-        rules=(ShortRule(min_words=12),),
-        duplicates=Duplicates(near=Near() if near else None),
-        workers=workers,
-    )
+    duplicates = Duplicates(near=Near() if near else None)
+    cleaning = Cleaning(rules=(ShortRule(min_words=12),), duplicates=duplicates, workers=workers)
+    cleaning = cleaning if clean else Cleaning()
     sources = (TextSource(path=text),)
     data = DataConfig(sources=sources, cleaning=cleaning, split=SplitConfig(kind="hash", validation=0.3))
     prepare(data, ValidationConfig(), ByteTokenizer())

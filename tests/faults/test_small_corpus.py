@@ -1,5 +1,6 @@
 """Building a corpus, killed anywhere: rerun, it is the same bytes, and what was cleaned is not cleaned again."""
 
+import os
 import random
 import signal
 import time
@@ -71,6 +72,34 @@ def test_a_file_that_was_cleaned_before_the_kill_is_not_cleaned_again(server, sm
     assert server.run({"home": str(in_memory), "text": text}, fault=f"kill@{done[0] + 1}") == -signal.SIGKILL
     again = server.trace({"home": str(in_memory), "text": text}, into=tmp_path / "trace")
     assert 0 < sum(call["operation"] == "rename" and "/clean/" in call["to"] for call in again) == len(done) - 1
+
+
+def test_any_number_of_workers_makes_the_same_bytes(corpus, server, in_memory, tmp_path, figure):
+    corpus.write(tmp_path / "text", 6, 40)
+    for workers in (1, 2, 4):
+        task = {"home": str(in_memory / str(workers)), "text": str(tmp_path / "text"), "workers": workers, "near": True}
+        assert server.run(task) == 0
+    assert files(in_memory / "1") == files(in_memory / "2") == files(in_memory / "4")
+    figure("a corpus made by 1, 2 and 4 workers: 0 bytes differ")
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_one_byte_that_changes_while_size_and_time_stay_is_noticed(corpus, server, in_memory, tmp_path, clean, figure):
+    corpus.write(tmp_path / "text", 2, 5)
+    task, changed = {"text": str(tmp_path / "text"), "clean": clean}, tmp_path / "text" / "1.txt"
+    assert server.run({**task, "home": str(in_memory / "home")}) == 0
+    before, status, data = files(in_memory / "home"), changed.stat(), bytearray(changed.read_bytes())
+    for place in (0, len(data) // 2, len(data) - 1):
+        data[place] ^= 1
+        changed.write_bytes(data)
+        os.utime(changed, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert (changed.stat().st_size, changed.stat().st_mtime_ns) == (status.st_size, status.st_mtime_ns)
+        fresh = in_memory / str(place)
+        assert server.run({**task, "home": str(in_memory / "home")}) == server.run({**task, "home": str(fresh)}) == 0
+        found, expected = files(in_memory / "home"), files(fresh)
+        assert expected.items() <= found.items() and len(found) > len(before)
+        before = found
+    figure("{} bytes of a source changed, size and time kept: all noticed", 3)
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(100, marks=pytest.mark.slow)])

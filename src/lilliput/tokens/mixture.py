@@ -22,9 +22,7 @@ class Mixture:
         counts = _apportion(np.asarray(weights, dtype=np.float64))
         self.counts = counts // np.gcd.reduce(counts)
         self.period = int(self.counts.sum())
-        self.sources = _by_middles(self.counts) if by_middles else _by_deadlines(tuple(self.counts.tolist()))
-        self.ranks = np.empty_like(self.sources)
-        self.ranks[np.argsort(self.sources, kind="stable")] = np.concatenate([np.arange(c) for c in self.counts])
+        self.sources, self.ranks = _schedule(tuple(self.counts.tolist()), by_middles)
 
     @property
     def shares(self) -> NDArray[np.float64]:
@@ -77,6 +75,15 @@ class Stages:
         return counted + self.mixtures[stage].count(positions - int(self.starts[stage]))
 
 
+@lru_cache(maxsize=64)
+def _schedule(counts: tuple[int, ...], by_middles: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(source, how many of that source come before) of each position of a period."""
+    sources = _by_middles(np.array(counts)) if by_middles else _by_deadlines(counts)
+    ranks = np.empty_like(sources)
+    ranks[np.argsort(sources, kind="stable")] = np.concatenate([np.arange(c) for c in counts])
+    return sources, ranks
+
+
 def _by_middles(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """The k-th of c windows of a source is due in the middle of the k-th of c equal parts of the period."""
     due = np.concatenate([(np.arange(c) + 0.5) / c for c in counts])
@@ -84,7 +91,6 @@ def _by_middles(counts: NDArray[np.int64]) -> NDArray[np.int64]:
     return sources
 
 
-@lru_cache(maxsize=64)
 def _by_deadlines(counts: tuple[int, ...]) -> NDArray[np.int64]:
     """Each position goes to the source that is about to lag by a position, among those that would not run ahead.
 
