@@ -215,7 +215,6 @@ def test_statistics_tell_languages_and_shares_of_several_sources_and_fit_a_page(
 
 def test_without_py3langid_statistics_say_so_and_are_whole(capsys, monkeypatch):
     monkeypatch.setattr(languages, "find_spec", lambda name: None)
-    languages.teller.cache_clear()
     code, out, err = lilliput(capsys, "stats", "tiny")
     assert code == 0 and "544" in out and "lilliput[data]" in err
     assert lilliput(capsys, "stats", "tiny", "--languages")[0] == Exit.UNAVAILABLE

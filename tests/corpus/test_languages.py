@@ -55,7 +55,6 @@ def test_a_sample_is_even_repeatable_and_no_larger_than_its_room():
 def test_without_py3langid_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setattr(languages, "find_spec", lambda name: None)
     monkeypatch.setitem(sys.modules, "py3langid", None)
-    teller.cache_clear()
     with pytest.raises(LilliputError) as refused:
         teller()
     assert refused.value.code == Exit.UNAVAILABLE

@@ -4,12 +4,12 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from heapq import heappush, heapreplace
 from importlib.util import find_spec
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.document import size
+from lilliput.corpus.filters.language import identifier
 
 PASSAGE = 1_000
 """Characters of a passage; a shorter document is one."""
@@ -66,7 +66,6 @@ def can_tell() -> bool:
     return find_spec("py3langid") is not None
 
 
-@cache
 def teller() -> Callable[[str], str]:
     """A text -> the two letters of its language, or `und`.
 
@@ -75,15 +74,13 @@ def teller() -> Callable[[str], str]:
     if not can_tell():
         action = "pip install 'lilliput[data]', or leave languages out with `--no-languages`"
         raise LilliputError("telling languages needs py3langid", action, Exit.UNAVAILABLE)
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model = identifier()
 
     def tell(text: str) -> str:
         text = text[:PASSAGE]
         if sum(map(str.isalpha, text)) < LETTERS:
             return UNKNOWN
-        language, probability = identifier.classify(text)
+        language, probability = model.classify(text)
         return str(language) if probability >= SURE else UNKNOWN
 
     return tell

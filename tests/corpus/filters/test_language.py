@@ -5,7 +5,7 @@ import pytest
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.document import Dropped
-from lilliput.corpus.filters.language import LANGUAGES, LanguageRule, _identifier, identify
+from lilliput.corpus.filters.language import LANGUAGES, LanguageRule, identifier, identify
 
 CODES = {"eng": "en", "fra": "fr", "spa": "es", "rus": "ru", "tur": "tr", "jpn": "ja", "kor": "ko", "arb": "ar"}
 
@@ -30,13 +30,13 @@ def test_the_end_of_a_long_text_counts_too(sample_data: Path):
 
 
 def test_the_codes_are_those_of_the_library_and_others_are_refused():
-    assert sorted(_identifier().labels) == LANGUAGES.split()
+    assert sorted(identifier().labels) == LANGUAGES.split()
     with pytest.raises(ValueError, match="'english' is no language's code; it may be en, de"):
         LanguageRule(keep=("en", "english"))
 
 
 def test_without_its_library_the_rule_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
-    _identifier.cache_clear()
+    identifier.cache_clear()
     monkeypatch.setitem(sys.modules, "py3langid.langid", None)
     with pytest.raises(LilliputError) as failure:
         LanguageRule().apply("one")

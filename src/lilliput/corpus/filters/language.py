@@ -48,12 +48,16 @@ def identify(text: str) -> tuple[str, float]:
     if len(text) > 3 * SAMPLE:
         middle = len(text) // 2 - SAMPLE // 2
         text = "\n".join((text[:SAMPLE], text[middle : middle + SAMPLE], text[-SAMPLE:]))
-    language, probability = _identifier().classify(text)
+    language, probability = identifier().classify(text)
     return language, probability
 
 
 @functools.cache
-def _identifier() -> Any:
+def identifier() -> Any:
+    """py3langid's model, with probabilities: the only place that opens it.
+
+    Raises LilliputError (UNAVAILABLE) where py3langid is not installed.
+    """
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
     except ImportError:
