@@ -166,3 +166,22 @@ def test_a_mixture_shows_shares_of_each_stage_and_how_often_an_epoch_reads_each_
     small, large = 0.625 * 1002 / 101, 0.375 * 1002 / 901  # each text has an end, too
     assert [source["repeats"] for source in built["sources"]] == pytest.approx([small, large])
     assert [source["shares"] for source in built["sources"]] == [[0.75, 0.5], [0.25, 0.5]]
+
+
+ROWS = {
+    "an array": '[{"text": "one row of words"}, {"text": "a second row of words"}]',
+    "lines": '{"text": "one row of words"}\n{"text": "a second row of words"}\n',
+    "rows with a column `data`": '{"data": {"x": 1}, "text": "a row of words"}\n{"data": {}, "text": "more"}',
+    "one row with a column `data`": '{"data": {"x": 1}, "text": "a row of words"}',
+}
+
+
+@pytest.mark.parametrize("content", ROWS.values(), ids=ROWS)
+def test_a_json_file_of_rows_is_text_and_one_that_says_its_data_a_recipe(lilliput, tmp_path, content):
+    rows, recipe = tmp_path / "rows.json", tmp_path / "recipe.json"
+    rows.write_text(content, "utf-8")
+    for words in (["build", str(rows), "--json"], ["stats", str(rows)], ["stats", str(rows), "data.split=hash"]):
+        code, _, err = lilliput(*words, *(["data.split.validation=0"] if words[0] == "build" else []))
+        assert (code, "error" in err) == (0, False)
+    recipe.write_text(json.dumps({"data": {"sources": str(rows), "split": {"validation": 0}}}), "utf-8")
+    assert lilliput("build", str(recipe))[0] == lilliput("stats", str(recipe))[0] == 0

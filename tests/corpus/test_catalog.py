@@ -102,6 +102,8 @@ def test_what_is_left_out_is_counted_once_however_often_a_file_is_read(tmp_path)
 def test_where_rules_leave_nothing_to_train_on_their_reasons_are_told(tmp_path):
     (tmp_path / "a.txt").write_text("one\n<|endoftext|>\ntwo words\n", "utf-8")
     source = Cleaned(TextSource(path=str(tmp_path / "a.txt")), [ShortRule(min_words=9)])
-    with pytest.raises(LilliputError, match=r"left out: too short 2") as empty:
+    with pytest.raises(LilliputError, match=r"the train part is empty; left out were too short 2\n") as empty:
         list(read([source], SplitConfig(), Reading(), "train"))
-    assert "milder" in empty.value.action
+    assert empty.value.action == "make `short` of the cleaning milder or switch it off, or give other text"
+    with pytest.raises(LilliputError, match=r"holds no text; left out were too short 2\n"):
+        list(read_whole([source], Reading()))

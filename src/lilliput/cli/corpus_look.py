@@ -48,7 +48,10 @@ def stats(
 
     Example: lilliput corpus stats tiny --tokenizer bytes --context-length 64
     """
+    from collections import Counter
+
     from lilliput.config.load import load
+    from lilliput.corpus.emptied import emptied
     from lilliput.corpus.languages import can_tell
     from lilliput.corpus.reading import Reading
     from lilliput.corpus.split import SplitConfig
@@ -66,8 +69,9 @@ def stats(
     counter = None if looked.shard and tokenizer is None else tokenizer_of(looked, tokenizer)
     found = survey(looked, counter, length, languages=can_tell() if languages is None else languages)
     if not any(one.statistics.total.bytes for one in found):
-        name = found[0].statistics.provenance if found else corpus
-        raise LilliputError(f"{name} holds no text", "name files with text", Exit.CONTENT)
+        cause = f"{found[0].statistics.provenance if found else corpus} holds no text"
+        dropped = sum((Counter(one.statistics.dropped) for one in found), Counter[str]())
+        raise emptied(cause, dropped) or LilliputError(cause, "name files with text", Exit.CONTENT)
     if json:
         say_json(_document(looked, found))
         return

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.corpus.document import Document, Part
+from lilliput.corpus.emptied import emptied
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources.entry import Entry, limited
 from lilliput.corpus.split import SplitConfig, divide
@@ -29,9 +30,9 @@ def read(
             found += 1
             yield index, document
         if part == "train" and found == before:
-            raise _empty(source.label, split, part, dropped - already if source.is_stored else Counter())
+            raise _empty(source.label, split, part, dropped - already)
     if not found and split.share(part) > 0:
-        raise _empty(", ".join(source.label for source in sources), split, part, Counter())
+        raise _empty(", ".join(source.label for source in sources), split, part, dropped)
 
 
 def read_whole(
@@ -43,12 +44,15 @@ def read_whole(
     """
     for index, source in enumerate(sources):
         part: Part | None = "validation" if "validation" in source.parts else None
-        empty = True
-        for document in limited(source.documents(Reader(reading, dropped), part), source):
+        empty, reader = True, Reader(reading)
+        for document in limited(source.documents(reader, part), source):
             empty = False
             yield index, document
+        if dropped is not None:
+            dropped.update(reader.dropped)
         if empty:
-            raise LilliputError(f"{source.label} holds no text", "name another validation source", Exit.CONTENT)
+            cause, action = f"{source.label} holds no text", "name another validation source"
+            raise emptied(cause, reader.dropped) or LilliputError(cause, action, Exit.CONTENT)
 
 
 def part_of(source: Entry, split: SplitConfig, reader: Reader, part: Part) -> Iterator[Document]:
@@ -75,10 +79,8 @@ def part_of(source: Entry, split: SplitConfig, reader: Reader, part: Part) -> It
 
 
 def _empty(name: str, split: SplitConfig, part: Part, dropped: Counter[str]) -> LilliputError:
-    if part == "train" and dropped:
-        told = ", ".join(f"{reason} {count:,}" for reason, count in dropped.most_common(3))
-        cause = f"{name}: the train part is empty, for documents were left out: {told}"
-        return LilliputError(cause, "switch rules off or make them milder, or give more text", Exit.CONTENT)
+    if refused := emptied(f"{name}: the {part} part is empty", dropped):
+        return refused
     cause = f"{name}: the {part} part is empty (split {split.kind}, share {split.share(part):g})"
     unwanted = "validation" if part == "train" else part
     action = f"give files with text, and enough of it to divide, or set `data.split.{unwanted}=0`"

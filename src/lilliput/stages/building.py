@@ -18,6 +18,7 @@ from lilliput.corpus.processes import cores
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
+from lilliput.stages.looking import is_recipe_file
 from lilliput.stages.prepare import Clean, Data, DataConfig, ValidationConfig, prepare
 from lilliput.stages.recipe import expanded, find_recipe, names, presets, recipe_from
 from lilliput.stages.tokenizer import open_tokenizer
@@ -66,7 +67,7 @@ class Built:
 
 def preparation(word: str, overrides: Sequence[str] = ()) -> Preparation:
     """What to build: a recipe's data, a recipe that says no more than that, or one corpus by its name or path."""
-    if word in names() or word.endswith((".yaml", ".yml", ".json")):
+    if word in names() or is_recipe_file(word):
         tree = config.merge(config.read(find_recipe(word)), overrides, presets=presets())
         if "model" in tree:
             recipe = recipe_from(tree, origin=word)

@@ -3,6 +3,7 @@
 import os
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -15,6 +16,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.nearest import did_you_mean
 from lilliput.corpus.catalog import part_of
 from lilliput.corpus.document import Part, size
+from lilliput.corpus.emptied import emptied
 from lilliput.corpus.listing import source_of
 from lilliput.corpus.named import NAMED, ON_THE_HUB, is_path
 from lilliput.corpus.reading import Reader, Reading
@@ -118,10 +120,8 @@ def _shard_folder(word: str) -> Path | None:
 
 
 def _is_recipe(word: str) -> bool:
-    if word.endswith((".yaml", ".yml")):
-        return True
-    if word.endswith(".json"):  # a file of rows may end so too
-        return not Path(word).is_file() or _states_data(Path(word))
+    if word.endswith((".yaml", ".yml", ".json")):
+        return is_recipe_file(word)
     if word in NAMED or word in registered() or is_path(word) or Path(word).exists():
         return False
     from lilliput.stages.recipe import names
@@ -135,14 +135,17 @@ def _is_recipe(word: str) -> bool:
     raise LilliputError(cause, "`lilliput corpus list` shows the corpora; for a file write ./NAME", Exit.RECIPE)
 
 
-def _states_data(path: Path) -> bool:
-    """Whether a .json file is a recipe: small, an object, and with data."""
-    if path.stat().st_size > LARGEST_RECIPE:
+def is_recipe_file(word: str) -> bool:
+    """Whether a word names a recipe's file: a .json one may hold rows, and is a recipe if it says what data to read."""
+    if not word.endswith(".json") or not Path(word).is_file():
+        return word.endswith((".yaml", ".yml", ".json"))
+    if Path(word).stat().st_size > LARGEST_RECIPE:
         return False
     try:
-        return "data" in config.read(path)
+        tree = config.read(Path(word))
     except LilliputError:
         return False
+    return isinstance(data := tree.get("data"), dict) and "sources" in data
 
 
 def _recipe(word: str, overrides: Sequence[str]) -> Looked:
@@ -183,8 +186,10 @@ def seen(
     looked: Looked, part: Part | None = None, tokenizer: Tokenizer | None = None, *, with_ids: bool = False
 ) -> Iterator[Seen]:
     """The documents of a part, or all of them. Raises LilliputError (CONTENT) where there is none."""
-    empty = True
-    found = _of_shard(looked.shard, tokenizer) if looked.shard else _of_sources(looked, part, tokenizer, with_ids)
+    empty, dropped = True, Counter[str]()
+    found = (
+        _of_shard(looked.shard, tokenizer) if looked.shard else _of_sources(looked, part, tokenizer, with_ids, dropped)
+    )
     for one in found:
         stop.yield_point()
         empty = False
@@ -194,12 +199,14 @@ def seen(
         action = "name another `--part`, such as all" if part else "name one with text"
         if part == "train":
             action = "give more documents that differ, or say `data.split.validation=0`"
-        raise LilliputError(what, action, Exit.CONTENT)
+        raise emptied(what, dropped) or LilliputError(what, action, Exit.CONTENT)
 
 
-def _of_sources(looked: Looked, part: Part | None, tokenizer: Tokenizer | None, with_ids: bool) -> Iterator[Seen]:
+def _of_sources(
+    looked: Looked, part: Part | None, tokenizer: Tokenizer | None, with_ids: bool, dropped: Counter[str]
+) -> Iterator[Seen]:
     for source in looked.sources:
-        reader = Reader(looked.reading)
+        reader = Reader(looked.reading, dropped)
         whole = limited(source.documents(reader), source) if part is None else None
         for document in whole or part_of(source, looked.split, reader, part or "train"):
             ids = tokenizer.encode(document.text) if tokenizer and with_ids else None

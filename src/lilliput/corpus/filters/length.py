@@ -7,6 +7,8 @@ from pydantic import Field
 from lilliput.config.settings import Semantic, settings
 from lilliput.corpus.document import Dropped
 
+SHORT = "too short"
+
 
 @settings
 class ShortRule:
@@ -18,7 +20,7 @@ class ShortRule:
 
     def apply(self, text: str) -> str | Dropped:
         if len(text) < self.min_characters:
-            return Dropped("too short")
+            return Dropped(SHORT)
         if self.min_words and len(text.split(None, self.min_words - 1)) < self.min_words:
-            return Dropped("too short")
+            return Dropped(SHORT)
         return text
