@@ -1,9 +1,11 @@
 import io
 import re
+import time
 
 import pytest
 
 from lilliput.cli import progress
+from lilliput.corpus import watching
 from lilliput.stages.events import Finished, Sampled, Saved, Stepped, Told, line
 
 EVENTS = [
@@ -74,3 +76,43 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(monkeypatch: pytest.M
     monkeypatch.setenv("TERM", "dumb")
     progress.show(EVENTS[1:])
     assert "step 50/100" in terminal.getvalue() and "\x1b" not in terminal.getvalue()
+
+
+def work(times: int, pause: float = 0.0) -> None:
+    with watching.working("cleaning a/folder/with/a/name/that/is/rather/long", files=3) as one:
+        for _ in range(times):
+            one.finish(1_000, 2_000_000)
+            time.sleep(pause)
+
+
+def test_elsewhere_than_on_a_terminal_long_work_has_a_line_now_and_then_and_at_its_end(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(watching, "EACH", -1.0)
+    with progress.preparing():
+        work(3)
+    assert capsys.readouterr().err == "", "what takes no time has no line"
+    monkeypatch.setattr(progress, "EVERY", -1.0)
+    with progress.preparing():
+        work(3)
+    lines = [text[20:] for text in capsys.readouterr().err.splitlines()]
+    assert len(lines) == 4
+    assert re.fullmatch(r"cleaning a/\S+: 1/3 files · 1,000 documents · 2.0 MB · [\d.]+ MB/s", lines[0])
+    assert "3/3 files · 3,000 documents · 6.0 MB" in lines[-1]
+
+
+def test_on_a_terminal_work_on_text_has_a_bar_in_80_columns_that_goes_with_it(monkeypatch: pytest.MonkeyPatch):
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(watching, "EACH", -1.0)
+
+    def events():
+        work(2, pause=0.2)
+        yield from EVENTS[1:]
+
+    assert progress.show(events()) == EVENTS[-1]
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.getvalue()).replace("\r", "\n").split("\n")
+    bars = [row for row in shown if "2/3 files eta" in row or "1/3 files eta" in row]
+    assert bars and all("cleaning a/folder" in row and "MB/s" in row and len(row) <= 80 for row in bars)
+    assert not any("files" in row and "training" in row for row in shown)

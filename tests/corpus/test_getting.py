@@ -8,7 +8,7 @@ from tests.loopback_hub import hold_fixtures, json_lines, parquet
 
 from lilliput.cli import main
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus import raw
+from lilliput.corpus import raw, raw_download
 from lilliput.corpus.cache import held, remove_raw
 from lilliput.corpus.getting import Announced, get
 from lilliput.corpus.listing import source_of
@@ -88,8 +88,8 @@ def test_one_whole_set_that_is_larger_than_the_disk_is_refused_with_both_figures
 
 @pytest.mark.parametrize("limit", [None, 9])
 def test_a_download_that_was_ended_goes_on_and_gives_the_same_bytes(loopback_hub, monkeypatch, limit, tmp_path):
-    monkeypatch.setattr(raw, "ROWS", 2)
-    monkeypatch.setattr(raw, "BYTES", 1)
+    monkeypatch.setattr(raw_download, "ROWS", 2)
+    monkeypatch.setattr(raw_download, "BYTES", 1)
     loopback_hub.hold("some/set", {f"train-{n}.jsonl": json_lines(ROWS[n::3]) for n in range(3)})
 
     def files():
@@ -160,7 +160,7 @@ def test_raw_files_are_removed_and_those_of_a_person_never(loopback_hub, tmp_pat
 
 
 def test_a_sample_that_a_recipes_limit_left_never_stands_for_the_whole(loopback_hub, monkeypatch):
-    monkeypatch.setattr(raw, "UNASKED", 10)
+    monkeypatch.setattr(raw_download, "UNASKED", 10)
     loopback_hub.hold("some/set", {"train.parquet": parquet(ROWS)})
     assert len(list(source_of("some/set", {"max_samples": 3}).pieces())) == 1
     with pytest.raises(LilliputError, match="downloading all of it takes"):

@@ -9,13 +9,14 @@ from lilliput.corpus.contamination import Contamination
 from lilliput.corpus.document import Document, Dropped
 from lilliput.corpus.duplicates import Duplicates, Lines
 from lilliput.corpus.filters.length import ShortRule
+from lilliput.corpus.left import clean_sources
 from lilliput.corpus.near import Near
+from lilliput.corpus.outcomes import through
 from lilliput.corpus.perplexity import Perplexity
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources.published import PublishedSource
 from lilliput.corpus.sources.text import TextSource
 from lilliput.corpus.split import SplitConfig
-from lilliput.corpus.together import clean_sources, through
 from lilliput.runs.home import clean
 
 SEPARATOR = "\n<|endoftext|>\n"

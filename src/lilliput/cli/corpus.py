@@ -42,9 +42,9 @@ def get(
 
     Example: lilliput corpus get openwebtext wikipedia --samples 20000
     """
+    from lilliput.corpus.files import amount
     from lilliput.corpus.getting import Announced, free_space
     from lilliput.corpus.getting import get as get_corpora
-    from lilliput.corpus.raw import amount
     from lilliput.runs import stop
 
     stop.install()
@@ -80,7 +80,7 @@ def cache(
     """
     from lilliput.corpus.cache import clear as clear_held
     from lilliput.corpus.cache import held
-    from lilliput.corpus.raw import amount
+    from lilliput.corpus.files import amount
 
     for gone in clear_held(clear or ()):
         note(f"{gone.name}: {amount(gone.bytes)} removed")

@@ -31,8 +31,9 @@ def build(
 
     Example: lilliput corpus build tiny data.cleaning.rules='[{kind: short, min_words: 20}]' --explain
     """
+    from lilliput.cli.progress import preparing
     from lilliput.corpus.cache import remove_raw
-    from lilliput.corpus.raw import amount
+    from lilliput.corpus.files import amount
     from lilliput.runs import stop
     from lilliput.stages.building import build as build_corpus
     from lilliput.stages.building import preparation
@@ -40,7 +41,8 @@ def build(
     stop.install()
     if engine not in ENGINES:
         raise LilliputError(f"there is no engine `{engine}`", f"it may be {' or '.join(ENGINES)}", Exit.USAGE)
-    built = build_corpus(preparation(corpus, overrides or []), engine)
+    with preparing():
+        built = build_corpus(preparation(corpus, overrides or []), engine)
     freed = remove_raw(built.sources) if delete_raw else None
     if json:
         say_json({**_record(built), **({} if freed is None else {"freed": freed})})
@@ -70,12 +72,14 @@ def clean(
     Words are keys of `data.cleaning` and of reading, without rules `encoding` and `short` are used.
     Example: lilliput corpus clean diary.txt rules='[encoding, {kind: short, min_words: 20}]'
     """
+    from lilliput.cli.progress import preparing
     from lilliput.corpus.cleaned_file import clean_file
     from lilliput.runs import stop
     from lilliput.stages.building import cleaning_of
 
     stop.install()
-    target, funnel = clean_file(file, output, *cleaning_of(overrides or []))
+    with preparing():
+        target, funnel = clean_file(file, output, *cleaning_of(overrides or []))
     if json:
         say_json({"file": str(target), "funnel": vars(funnel)})
         return

@@ -3,21 +3,101 @@
 import os
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import monotonic
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from lilliput.cli.terminal import printable, say
+from lilliput.cli.corpus_look import beginning_of
+from lilliput.cli.terminal import note, printable, say
+from lilliput.corpus.watching import Work, watched
 from lilliput.evals.score import perplexity
-from lilliput.stages.events import Event, Finished, Sampled, Stepped, Told, line, stamped
+from lilliput.stages.events import Event, Finished, Preparing, Sampled, Stepped, Told, line, stamped
+
+EVERY = 5.0
+"""Seconds of preparing between two lines, where no bar is drawn; what takes less has none."""
+BAR = 30
+"""Columns that are kept for a bar and its eta."""
 
 
 def show(events: Iterable[Event]) -> Finished | None:
-    """Print events to stderr as they come; return the one that says how training ended."""
-    can_draw = sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
-    return _bar(events) if can_draw else _lines(events)
+    """Print events, and long work before them, to stderr as they come; return the one that says how training ended."""
+    if _can_draw():
+        with _progress() as bar, watched(_Bars(bar)):
+            return _bar(events, bar)
+    with watched(_Lines()):
+        return _lines(events)
+
+
+@contextmanager
+def preparing() -> Iterator[None]:
+    """While this holds, long work on text is shown: by a bar on a terminal, now and then by a line elsewhere."""
+    if _can_draw():
+        with _progress() as bar, watched(_Bars(bar)):
+            yield
+    else:
+        with watched(_Lines()):
+            yield
+
+
+def _can_draw() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+
+
+def _preparing(work: Work) -> Preparing:
+    files = (work.done, work.files) if work.files else None
+    return Preparing(work.name, files, (work.documents, work.total), work.bytes, work.seconds)
+
+
+class _Lines:
+    """Work that takes long has a line now and then, and one at its end."""
+
+    def __init__(self) -> None:
+        self.last, self.told = monotonic(), set[Work]()
+
+    def __call__(self, work: Work) -> None:
+        if monotonic() - self.last >= EVERY or (work.is_over and work in self.told):
+            note(stamped(_preparing(work)))
+            self.last = monotonic()
+            self.told.add(work)
+
+
+class _Bars:
+    """Work that goes on has a bar."""
+
+    def __init__(self, bar: Progress) -> None:
+        self.bar, self.tasks = bar, dict[Work, TaskID]()
+
+    def __call__(self, work: Work) -> None:
+        if work.is_over:
+            if work in self.tasks:
+                self.bar.remove_task(self.tasks.pop(work))
+            return
+        event = _preparing(work)
+        room = self.bar.console.width - BAR - len(f" {event.rate} {event.counts}")
+        words = f"{beginning_of(printable(event.doing), room)} {event.rate}"
+        done, total = (work.documents, work.total) if work.total else (work.done, work.files or None)
+        if work in self.tasks:
+            task = self.tasks[work]
+            self.bar.update(task, description=words, completed=done, total=total, counts=event.counts)
+        else:
+            self.tasks[work] = self.bar.add_task(words, completed=done, total=total, counts=event.counts)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[counts]}"),
+        TextColumn("eta"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+        speed_estimate_period=60,
+    )
 
 
 def _lines(events: Iterable[Event]) -> Finished | None:
@@ -41,34 +121,26 @@ def _tell(event: Told) -> None:
             say(f"{indent}{row}".rstrip())
 
 
-def _bar(events: Iterable[Event]) -> Finished | None:
-    console = Console(stderr=True, highlight=False)
-    columns = [
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("eta"),
-        TimeRemainingColumn(),
-    ]
-    last = None
-    with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
-        task: TaskID | None = None
-        for event in events:
-            if isinstance(event, Told):
-                bar.stop()
-                _tell(event)
-                bar.start()
-            elif isinstance(event, Stepped):
-                if task is None:
-                    task = bar.add_task("training", total=event.total)
-                rate = f" {event.clock['tokens_per_s']:,.0f} tok/s" if "tokens_per_s" in event.clock else ""
-                text = f"loss {event.loss:.4f} ppl {perplexity(event.loss):.2f}{rate}"
-                bar.update(task, completed=event.step, total=event.total, description=text)
-            elif isinstance(event, Sampled):
-                # One print: the bar would be drawn over a line that is left open.
-                said = printable(event.prompt + event.text)
-                console.print(Text.assemble((f"step {event.step} ", "dim"), (said, "italic")))
-            else:
-                console.print(printable(line(event)), markup=False)
-            last = event if isinstance(event, Finished) else last
+def _bar(events: Iterable[Event], bar: Progress) -> Finished | None:
+    last, console = None, bar.console
+    task: TaskID | None = None
+    for event in events:
+        if isinstance(event, Told):
+            bar.stop()
+            _tell(event)
+            bar.start()
+        elif isinstance(event, Stepped):
+            if task is None:
+                task = bar.add_task("training", total=event.total, counts="")
+            rate = f" {event.clock['tokens_per_s']:,.0f} tok/s" if "tokens_per_s" in event.clock else ""
+            text = f"loss {event.loss:.4f} ppl {perplexity(event.loss):.2f}{rate}"
+            counts = f"{event.step}/{event.total}"
+            bar.update(task, completed=event.step, total=event.total, description=text, counts=counts)
+        elif isinstance(event, Sampled):
+            # One print: the bar would be drawn over a line that is left open.
+            said = printable(event.prompt + event.text)
+            console.print(Text.assemble((f"step {event.step} ", "dim"), (said, "italic")))
+        else:
+            console.print(printable(line(event)), markup=False)
+        last = event if isinstance(event, Finished) else last
     return last

@@ -9,7 +9,7 @@ from typing import Any
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
-from lilliput.corpus import engine, store
+from lilliput.corpus import engine, store, watching
 from lilliput.corpus.cleaning import Funnel
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.engine import Job
@@ -45,8 +45,7 @@ class Cleaned(Stored):
     def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         """The cleaned documents, made now where they are missing."""
         folders = self.folders(reader.reading, part)
-        for folder in folders:
-            yield from store.read(folder)
+        yield from watching.read(folders, store.read)
         reader.dropped.update({reason: count for reason, count in total(folders).dropped.items() if reason != BEYOND})
 
     def funnel(self, reading: Reading, part: Part | None = None) -> Funnel:

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.corpus import watching
 from lilliput.corpus.cleaning import Cleaning, Funnel, cleaned
 from lilliput.corpus.document import Document
+from lilliput.corpus.emptied import emptied
 from lilliput.corpus.files import shown
 from lilliput.corpus.listing import source_of
 from lilliput.corpus.reading import Reader, Reading
@@ -29,9 +31,11 @@ def clean_file(path: Path, output: Path | None, cleaning: Cleaning, reading: Rea
     documents = cleaned(source.documents(reader), cleaning.rules, funnel)
     temporary = durable.scratch(target.parent, target.name)
     try:
-        durable.write_new(temporary, _texts(documents) if is_text else _rows(documents))
+        with watching.working(f"cleaning {shown(path)}"):
+            durable.write_new(temporary, _texts(documents) if is_text else _rows(documents))
         if not funnel.kept:
-            raise LilliputError(f"the rules leave nothing of {shown(path)}", "use fewer or milder ones", Exit.CONTENT)
+            cause, action = f"the rules leave nothing of {shown(path)}", "use fewer or milder ones"
+            raise emptied(cause, funnel.dropped) or LilliputError(cause, action, Exit.CONTENT)
         durable.rename(temporary, target)
         durable.sync_dir(target.parent)
     except OSError as error:

@@ -17,11 +17,12 @@ from lilliput.corpus.cleaning import Cleaning, Funnel
 from lilliput.corpus.document import Document
 from lilliput.corpus.duplicates import Search, find
 from lilliput.corpus.engine import Job
+from lilliput.corpus.left import Left, clean_sources
 from lilliput.corpus.near import HEAD, Clusters, Indices, Map, Near, bands, clusters, judged
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.split import SplitConfig
-from lilliput.corpus.together import Left, Together, clean_sources
+from lilliput.corpus.together import Together
 from lilliput.corpus.words import run_hashes
 from lilliput.runs import durable
 from lilliput.runs.commit import commit_folder
@@ -135,7 +136,10 @@ def spread(plan: Plan, number: int, data: object, rank: int = 0, world_size: int
                 commit_folder(place, partial(_write, documents))
         return Clusters(np.arange(total), np.arange(total))
 
-    find(lambda: (document.text for document in together.documents()), together.cleaning.duplicates, None, map, write)
+    def texts() -> Iterator[str]:
+        return (document.text for document in together.documents("duplicates"))
+
+    find(texts, together.cleaning.duplicates, None, map, write)
 
 
 def _write(documents: Sequence[Document], draft: Path) -> None:

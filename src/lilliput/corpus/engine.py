@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lilliput.corpus import store
+from lilliput.corpus import store, watching
 from lilliput.corpus.cleaning import Funnel, cleaned
 from lilliput.corpus.document import Document, Part
 from lilliput.corpus.filters import Rule
@@ -28,10 +28,15 @@ class Job:
     reading: Reading
     folder: Path
 
-    def run(self) -> None:
-        """Clean the piece, unless it is done already; whatever ends this, the folder is whole or absent."""
+    def run(self) -> tuple[int, int]:
+        """Clean the piece, unless it is done already; whatever ends this, the folder is whole or absent.
+
+        Says how many documents were looked at, and how many bytes they have.
+        """
         if not self.folder.exists():
             commit_folder(self.folder, self._write)
+        found = store.funnel(self.folder)
+        return found.documents, found.bytes
 
     def _write(self, draft: Path) -> None:
         funnel = Funnel()
@@ -39,7 +44,7 @@ class Job:
 
     def _documents(self, funnel: Funnel) -> Iterator[Document]:
         reader = Reader(self.reading)
-        documents = self.source.piece(self.piece, reader, self.part)
+        documents = watching.counted(self.source.piece(self.piece, reader, self.part))
         yield from limit(cleaned(documents, self.rules, funnel), self.source, funnel)
         funnel.unread(reader.dropped)
 
@@ -50,8 +55,11 @@ def run(jobs: Sequence[Job], workers: int = 0) -> int:
     The results do not depend on how many there are. Raises what the first job that failed, in their order, raised.
     """
     left = [job for job in jobs if not job.folder.exists()]
-    for _ in share(Job.run, left, min(workers or _useful(left), len(left))):
-        pass
+    if not left:
+        return 0
+    with watching.working(f"cleaning {left[0].source.label}", files=len(left)) as work:
+        for counts in share(Job.run, left, min(workers or _useful(left), len(left))):
+            work.finish(*counts)
     return len(left)
 
 

@@ -23,6 +23,14 @@ def shown(path: Path | str) -> str:
     return word if word.isprintable() else ascii(word)[1:-1]
 
 
+def amount(size: int) -> str:
+    """Bytes for people."""
+    for unit, scale in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size} bytes"
+
+
 def find(path: str, suffix: str) -> list[Path]:
     """The files that `path` names, sorted: a file, a pattern's, or a folder's `*suffix` files (also compressed).
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus import raw
+from lilliput.corpus import raw, raw_download
 from lilliput.corpus.downloads import locate, present
+from lilliput.corpus.files import amount
 from lilliput.corpus.listing import source_of
 from lilliput.corpus.published import PUBLISHED
 from lilliput.corpus.sources import Source
@@ -43,7 +44,7 @@ class Got:
 class _Order:
     name: str
     source: Source
-    plans: tuple[raw.Plan, ...] = ()
+    plans: tuple[raw_download.Plan, ...] = ()
 
     @property
     def announced(self) -> Announced:
@@ -80,8 +81,8 @@ def _order(name: str, samples: int | None, options: Mapping[str, Any]) -> _Order
     source = source_of(name, {**options, **limit})
     if isinstance(source, HubSource) and not source.is_given:
         missing = [each for part in source.splits() if not _is_here(each := source.wanted(part), source.rows())]
-        return _Order(name, source, tuple(raw.plan(each, source.rows()) for each in missing))
-    if isinstance(source, PublishedSource) and samples is not None and PUBLISHED[name].size > raw.UNASKED >> 2:
+        return _Order(name, source, tuple(raw_download.plan(each, source.rows()) for each in missing))
+    if isinstance(source, PublishedSource) and samples is not None and PUBLISHED[name].size > raw_download.UNASKED >> 2:
         cause = f"{name} comes as whole files: it cannot be cut to {samples:,} documents before it is here"
         action = f"leave --samples out, or name its repository on the hub, which comes row by row{_repository(name)}"
         raise LilliputError(cause, action, Exit.USAGE)
@@ -107,7 +108,7 @@ def _check(announced: Sequence[Announced]) -> None:
     need, free = sum(each.size or 0 for each in announced), free_space()
     if need > free:
         names = ", ".join(each.name for each in announced if each.size)
-        cause = f"{names}: {raw.amount(need)} to download, and {raw.amount(free)} are free for {downloads()}"
+        cause = f"{names}: {amount(need)} to download, and {amount(free)} are free for {downloads()}"
         action = "take fewer documents with --samples, free some space, or set LILLIPUT_HOME to another disk"
         raise LilliputError(cause, action, Exit.DISK_FULL)
 
@@ -121,7 +122,7 @@ def free_space() -> int:
 def _files(order: _Order) -> Iterator[Got]:
     new = set[Path]()
     for plan in order.plans:
-        for piece in raw.download(plan, is_asked=True):
+        for piece in raw_download.download(plan, is_asked=True):
             path = plan.folder / piece.name
             new.add(path)
             yield Got(order.name, path, piece.size, piece.rows, is_new=True)

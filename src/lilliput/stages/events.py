@@ -17,6 +17,33 @@ class Told:
 
 
 @dataclass(frozen=True)
+class Preparing:
+    """How far a pass over text has come."""
+
+    doing: str
+    """What is done, such as `cleaning books`."""
+    files: tuple[int, int] | None
+    """Read, and to be read; None where text is in no files."""
+    documents: tuple[int, int | None]
+    """Read, and to be read where that is known."""
+    bytes: int
+    seconds: float
+
+    @property
+    def counts(self) -> str:
+        """Files or documents of all, as a bar shows them."""
+        read, total = self.documents
+        if total is None and self.files:
+            return f"{self.files[0]:,}/{self.files[1]:,} files"
+        return f"{read:,}{'' if total is None else f'/{total:,}'} documents"
+
+    @property
+    def rate(self) -> str:
+        """Megabytes of text in a second."""
+        return f"{self.bytes / 1e6 / max(self.seconds, 1e-3):.1f} MB/s"
+
+
+@dataclass(frozen=True)
 class Prepared:
     """Data is ready: what the run will see."""
 
@@ -94,7 +121,7 @@ class Finished:
     """Of training in this process."""
 
 
-Event = Told | Prepared | Stepped | Validated | Sampled | Saved | Noted | Warned | Finished
+Event = Told | Preparing | Prepared | Stepped | Validated | Sampled | Saved | Noted | Warned | Finished
 
 
 def gigabytes(count: float) -> str:
@@ -111,6 +138,10 @@ def line(event: Event) -> str:
     match event:
         case Told(heading, text):
             return f"{heading}: {text}"
+        case Preparing(doing):
+            read = event.documents[0]
+            also = f" · {read:,} documents" if read and "documents" not in event.counts else ""
+            return f"{doing}: {event.counts}{also} · {event.bytes / 1e6:,.1f} MB · {event.rate}"
         case Prepared(lines):
             return " · ".join(lines)
         case Stepped():

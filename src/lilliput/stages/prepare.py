@@ -12,16 +12,17 @@ from pydantic import Field
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.load import dump
 from lilliput.config.settings import Fatal, Safe, settings
+from lilliput.corpus import watching
 from lilliput.corpus.catalog import read, read_whole
 from lilliput.corpus.cleaning import Cleaning
 from lilliput.corpus.document import Part
+from lilliput.corpus.left import after_rules, clean_sources
 from lilliput.corpus.mixing import Mixing, refuse
 from lilliput.corpus.perplexity import Scoring
 from lilliput.corpus.reading import Reading
 from lilliput.corpus.sources import Source
 from lilliput.corpus.sources.entry import Entry
 from lilliput.corpus.split import SplitConfig
-from lilliput.corpus.together import after_rules, clean_sources
 from lilliput.runs import durable, stop
 from lilliput.runs.home import shards
 from lilliput.tokens.shards import FORMAT, Shard, write_shard
@@ -192,13 +193,19 @@ def shard(
     limit = sources[0].max_tokens if part == "train" else None
     named = {**provenance, "text": [source.provenance() for source in left], "dropped": dropped}
     documents = texts(sources, config, part, dropped, clean)
-    written = write_shard(folder, documents, tokenizer, max_tokens=limit, provenance=named)
+    with watching.working(_doing(sources, part)):
+        written = write_shard(folder, documents, tokenizer, max_tokens=limit, provenance=named)
     for source, before in zip(left, fingerprints, strict=True):
         if not source.is_stored and source.fingerprint(_asked(source, config, part)) != before:
             durable.remove_tree(folder)
             cause = f"{source.label} changed while it was read"
             raise LilliputError(cause, "start again when it is at rest", Exit.CONTENT)
     return written
+
+
+def _doing(sources: Sequence[Source], part: Part | None) -> str:
+    label = sources[0].label if len(sources) == 1 else "all sources"
+    return f"tokens of {label}{f', {part} part' if part else ''}"
 
 
 def _asked(source: Entry, config: DataConfig, part: Part | None) -> Part | None:

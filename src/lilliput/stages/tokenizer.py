@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lilliput import tokens
+from lilliput.corpus import watching
 from lilliput.runs.home import tokenizers
 from lilliput.stages.prepare import DataConfig, texts
 from lilliput.tokens.byte_level import ByteLevelBPE
@@ -13,7 +14,8 @@ def open_tokenizer(config: tokens.TokenizerConfig, data: DataConfig) -> Tokenize
     """The tokenizer that `config` describes; training reads the training parts of `data` alone."""
 
     def training_texts() -> Iterator[str]:
-        return (text for _, text in texts(data.sources, data, "train"))
+        with watching.working("text for the tokenizer"):
+            yield from (text for _, text in texts(data.sources, data, "train"))
 
     return tokens.open_tokenizer(config, training_texts, tokenizers())
 

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from tests.loopback_hub import REVISION, hold_fixtures, json_lines, parquet
 
 from lilliput.config.errors import Exit, LilliputError
-from lilliput.corpus import raw
+from lilliput.corpus import raw_download
 from lilliput.corpus.named import expand_sources
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources import Source
@@ -88,8 +88,8 @@ def test_subset_splits_and_columns_are_settings(loopback_hub):
 
 
 def test_a_limit_downloads_no_more_rows_than_it_needs(loopback_hub, monkeypatch):
-    monkeypatch.setattr(raw, "ROWS", 3)
-    monkeypatch.setattr(raw, "BYTES", 1)
+    monkeypatch.setattr(raw_download, "ROWS", 3)
+    monkeypatch.setattr(raw_download, "BYTES", 1)
     loopback_hub.hold("some/set", {"train.parquet": parquet(ROWS)})
     assert texts({"name": "some/set", "max_samples": 4}) == [row["text"] for row in ROWS[:4]]
     files = sorted(path.name for path in downloads().rglob("*.jsonl"))
@@ -236,7 +236,7 @@ def test_a_damaged_raw_file_is_named_and_never_used(loopback_hub):
 
 
 def test_a_large_set_is_not_downloaded_unasked(loopback_hub, monkeypatch):
-    monkeypatch.setattr(raw, "UNASKED", 100)
+    monkeypatch.setattr(raw_download, "UNASKED", 100)
     loopback_hub.hold("some/set", {"train.parquet": parquet(ROWS)})
     found = refused("some/set")
     assert "lilliput corpus get some/set --samples 20000" in found.action
@@ -291,8 +291,8 @@ def test_a_hub_that_breaks_down_midway_is_one_clear_line_and_what_came_stays(loo
 
     monkeypatch.setattr(datasets.config, "STREAMING_READ_MAX_RETRIES", 1)
     monkeypatch.setattr(datasets.config, "STREAMING_READ_RETRY_INTERVAL", 0)
-    monkeypatch.setattr(raw, "ROWS", 10)
-    monkeypatch.setattr(raw, "BYTES", 1)
+    monkeypatch.setattr(raw_download, "ROWS", 10)
+    monkeypatch.setattr(raw_download, "BYTES", 1)
     files = {f"train-{n}.jsonl": json_lines([{"text": f"{n} {m}"} for m in range(20)]) for n in range(2)}
     loopback_hub.hold("some/set", files)
     loopback_hub.fail(404, "train-1.jsonl", times=99)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field
 
 from lilliput.config.settings import Semantic, settings
+from lilliput.corpus import watching
 from lilliput.corpus.cleaning import Funnel, cleaned
 from lilliput.corpus.document import Document, Part, size
 from lilliput.corpus.filters import Rule
@@ -75,8 +76,7 @@ class Entry:
 
     def documents(self, reader: Reader, part: Part | None = None) -> Iterator[Document]:
         """The source's documents in their order, before limits; only those of `part` where the set has parts."""
-        for name in self.pieces(part):
-            yield from self.piece(name, reader, part)
+        return watching.read(self.pieces(part), lambda name: self.piece(name, reader, part))
 
     def fingerprint(self, part: Part | None = None) -> str:
         """sha256 over all that decides which documents the source (or one official part) gives: content, options."""
@@ -85,8 +85,9 @@ class Entry:
     def funnel(self, reading: Reading, part: Part | None = None) -> Funnel:
         """What becomes of the documents within the limits: of a source that nothing cleans, all are kept."""
         found, reader = Funnel(), Reader(reading)
-        for _ in limit(cleaned(self.documents(reader, part), (), found), self, found):
-            pass
+        with watching.working(f"counting {self.label}"):
+            for _ in limit(cleaned(self.documents(reader, part), (), found), self, found):
+                pass
         found.unread(reader.dropped)
         return found
 

@@ -17,6 +17,7 @@ from lilliput.corpus.files import digest, shown
 from lilliput.corpus.hosted import ALIASES, HOSTED, SHAPES, Hosted, Local
 from lilliput.corpus.joining import RowsAre, join
 from lilliput.corpus.raw import Wanted
+from lilliput.corpus.raw_download import ensure
 from lilliput.corpus.reading import Reader
 from lilliput.corpus.rows import ENDINGS
 from lilliput.corpus.sources.entry import first, hashed
@@ -140,7 +141,7 @@ class HubSource(Rowed):
         if given:
             return list(first([place for place in given if part in (None, place.part) or place.part is None], self))
         has_parts = bool(self.parts)
-        kept = [(each, raw.ensure(self.wanted(each), self.rows())) for each in self.splits() if part in (None, each)]
+        kept = [(each, ensure(self.wanted(each), self.rows())) for each in self.splits() if part in (None, each)]
         return [
             Place(found.folder / piece.name, each if has_parts else None, self.columns(), self.shape(), piece=piece)
             for each, found in kept
@@ -176,7 +177,7 @@ class HubSource(Rowed):
         """sha256 of each file, also of those that were deleted once shards had been made of them."""
         for each in self.splits():
             if part in (None, each):
-                kept = raw.known(self.wanted(each), self.rows()) or raw.ensure(self.wanted(each), self.rows())
+                kept = raw.known(self.wanted(each), self.rows()) or ensure(self.wanted(each), self.rows())
                 for piece in first(kept.pieces, self):
                     if not kept.is_deleted:
                         raw.verify(kept.folder / piece.name, piece)
@@ -198,7 +199,7 @@ class HubSource(Rowed):
 
     def _downloaded(self) -> Iterator[str]:
         for part in self.splits():
-            kept = raw.known(self.wanted(part), self.rows()) or raw.ensure(self.wanted(part), self.rows())
+            kept = raw.known(self.wanted(part), self.rows()) or ensure(self.wanted(part), self.rows())
             what = "all" if kept.is_whole else f"sample of the first {kept.rows or 0:,} rows"
             yield f"{part}: {what}, {kept.size:,} bytes from the hub's {self.repository} at {kept.revision[:8]}"
 
