@@ -1,4 +1,7 @@
+import contextlib
 import json
+import socket
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -144,10 +147,11 @@ def test_what_the_hub_gives_is_kept_by_name_and_revision(tmp_path, monkeypatch):
 
     folder, asked = folder_of(byte_level(), tmp_path / "remote", eos_token="<|end|>"), []
 
-    def download(repository, name, revision):
+    def download(repository, name, revision, local_files_only):
         asked.append((repository, name, revision))
         return str(folder / name)
 
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda address: None)
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     config = HubConfig(name="owner/name", revision="abc")
     first, second = open_hub(config, tmp_path / "cache"), open_hub(config, tmp_path / "cache")
@@ -167,6 +171,61 @@ def test_absent_and_offline_is_one_error_that_names_the_ways(tmp_path, monkeypat
     assert caught.value.code is Exit.UNAVAILABLE
     assert "network" in caught.value.action
     assert "folder" in caught.value.action
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nobody waits."""
+
+    def sleep(seconds):
+        pytest.fail(f"waits for {seconds} s")
+
+    monkeypatch.setattr("time.sleep", sleep)
+
+
+def test_a_name_that_the_hub_does_not_know_is_refused_at_once(loopback_hub, impatient, tmp_path):
+    with pytest.raises(LilliputError, match="the hub knows no such name") as caught:
+        open_hub(HubConfig(name="owner/naem"), tmp_path)
+    assert caught.value.code is Exit.UNAVAILABLE and "check the name" in caught.value.action
+    assert loopback_hub.count("owner/naem").total() == 1
+
+
+def test_without_a_network_nobody_waits_for_a_name_that_is_not_in_the_cache(
+    loopback_hub, impatient, tmp_path, monkeypatch
+):
+    import huggingface_hub
+
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nowhere = f"http://127.0.0.1:{closed.getsockname()[1]}/{{repo_id}}/{{revision}}/{{filename}}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", nowhere)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", nowhere.partition("/{")[0])
+    with pytest.raises(LilliputError, match="cannot be fetched") as caught:
+        open_hub(HubConfig(name="gpt22"), tmp_path)
+    assert caught.value.code is Exit.UNAVAILABLE
+
+
+@pytest.mark.parametrize(("status", "tried"), [(401, 0), (403, 0), (404, 0), (429, 2), (503, 2)])
+def test_only_what_can_pass_is_asked_for_again(monkeypatch, tmp_path, status, tried):
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError
+
+    folder, asked = folder_of(byte_level(), tmp_path / "remote", eos_token="<|end|>"), []
+
+    def refuse(address):
+        error = HfHubHTTPError.__new__(HfHubHTTPError)
+        error.response = SimpleNamespace(status_code=status)
+        raise error
+
+    def download(repository, name, revision, local_files_only):
+        asked.append(name)
+        return str(folder / name)
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", refuse)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    with contextlib.nullcontext() if tried else pytest.raises(LilliputError, match="owner/name"):
+        open_hub(HubConfig(name="owner/name"), tmp_path / "cache")
+    assert len(asked) == tried
 
 
 def test_a_saved_tokenizer_loads_as_it_was_and_opens_by_folder_or_name(llama, tmp_path):

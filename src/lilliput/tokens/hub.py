@@ -24,6 +24,8 @@ FILES = "tokenizer.json", "tokenizer_config.json"
 # What opens and closes a document: the first of these that tokenizer_config.json gives
 BEGIN_WORDS = "bos_token", "cls_token", "eos_token", "sep_token"
 END_WORDS = "eos_token", "sep_token", "bos_token", "cls_token"
+REFUSALS = 401, 403, 404
+"""Answers that stay what they are, however often one asks."""
 
 
 @settings
@@ -159,18 +161,57 @@ def _role(config: dict[str, Any], words: Sequence[str]) -> str | None:
 
 
 def _download(config: HubConfig) -> Path:
-    import huggingface_hub
+    """The folder of the files, from the hub or, where it does not answer, from its cache on this machine.
 
+    Raises LilliputError (UNAVAILABLE), at once where the hub refuses or nobody answers.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    name, way = config.name, "name a folder with tokenizer.json and tokenizer_config.json"
     try:
-        for name in FILES:
-            path = huggingface_hub.hf_hub_download(config.name, name, revision=config.revision)
-    except Exception as error:  # requests, httpx, offline mode and the hub each raise their own
+        offline = not _answers(config)
+        for file in FILES:
+            path = huggingface_hub.hf_hub_download(name, file, revision=config.revision, local_files_only=offline)
+    except errors.GatedRepoError as error:
+        cause = f"the hub gives the tokenizer `{name}` only to people who accepted its terms"
+        action = f"accept them on its page and set HF_TOKEN to a token of yours, or {way}"
+        raise LilliputError(cause, action, Exit.UNAVAILABLE) from error
+    except errors.RepositoryNotFoundError as error:
+        cause = f"`{name}` is no folder and no tokenizer trained here, and the hub knows no such name"
         raise LilliputError(
-            f"the tokenizer `{config.name}` is no folder, is not in the cache, and cannot be fetched from the hub",
-            "connect to a network once, or name a folder with tokenizer.json and tokenizer_config.json",
+            cause, f"check the name (a private one needs HF_TOKEN), or {way}", Exit.UNAVAILABLE
+        ) from error
+    except (errors.RevisionNotFoundError, errors.RemoteEntryNotFoundError) as error:
+        is_file = isinstance(error, errors.RemoteEntryNotFoundError)
+        cause = f"the hub's `{name}` has no {'tokenizer.json' if is_file else f'revision `{config.revision}`'}"
+        raise LilliputError(cause, f"name another repository or revision, or {way}", Exit.UNAVAILABLE) from error
+    except Exception as error:  # httpx, offline mode and the hub each raise their own
+        raise LilliputError(
+            f"the tokenizer `{name}` is no folder, is not in the cache, and cannot be fetched from the hub",
+            f"check the name, connect to a network once, or {way}",
             Exit.UNAVAILABLE,
         ) from error
     return Path(path).parent
+
+
+def _answers(config: HubConfig) -> bool:
+    """Whether the hub can be reached; asked once, since its library would try for half a minute.
+
+    Raises what the hub's library raises of a refusal (401, 403, 404); what may pass, it may try again.
+    """
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    try:
+        address = huggingface_hub.hf_hub_url(config.name, FILES[0], revision=config.revision)
+        huggingface_hub.get_hf_file_metadata(address)
+    except errors.HfHubHTTPError as error:
+        if error.response.status_code in REFUSALS:
+            raise
+    except Exception as error:  # httpx and offline mode each raise their own
+        return isinstance(error, errors.FileMetadataError)
+    return True
 
 
 def _speller(description: dict[str, Any]) -> Callable[[str], bytes]:
