@@ -9,6 +9,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.models import PRESETS
 from lilliput.stages.plan import plan_lines
 from lilliput.stages.recipe import Recipe, find_recipe, names, read_recipe
+from lilliput.tokens.special import CONVERSATION
 
 
 @pytest.fixture
@@ -169,6 +170,7 @@ def test_tardbots_recipes_share_the_values_of_its_guide(name):
     folders = ["fineweb", "wikipedia", "stackexchange", "github"]
     assert labels(recipe) == [f"data/raw/{folder}" for folder in folders]
     assert (recipe.tokenizer.kind, recipe.tokenizer.size) == ("bpe", 32_000)
+    assert recipe.tokenizer.special_tokens == CONVERSATION, "conversations are taught after the text"
     optim, schedule, rhythm = recipe.optim, recipe.schedule, recipe.rhythm
     assert (optim.kind, optim.lr, optim.betas, optim.weight_decay, optim.clip) == ("adamw", 6e-4, (0.9, 0.95), 0.1, 1)
     assert (schedule.kind, schedule.floor) == ("cosine", 0)
