@@ -37,7 +37,9 @@ def test_the_list_shows_each_set_with_its_licence_and_whether_it_is_here(capsys,
         "tinystories": "sample",
         "wikitext-103": "no",
     }
-    assert "The Verdict" in lilliput(capsys, "list")[1]
+    table = lilliput(capsys, "list")[1]
+    assert "The Verdict" in table and max(map(len, table.splitlines())) <= 80
+    assert all(entry["license"] in " ".join(table.split()) for entry in listed.values() if len(entry["license"]) < 9)
 
 
 def test_the_stated_size_of_whole_sets_is_their_real_size(capsys, sample_data, monkeypatch):

@@ -56,9 +56,15 @@ def test_one_run_is_shown_with_what_made_it(capsys, run):
     assert run.id in lilliput(capsys, "show", str(run.path))[1]
 
 
+def test_a_run_is_shown_in_80_columns_but_for_words_that_are_longer(capsys, run):
+    _, out, _ = lilliput(capsys, "show", "lab-verdict")
+    assert "\n            " in out, "what made it takes several lines"
+    assert all(len(row) <= 80 or len(row.split()) <= 2 for row in out.splitlines())
+
+
 def test_times_are_dates_and_a_loss_has_four_decimals(capsys, run):
     _, out, _ = lilliput(capsys, "show", "lab-verdict")
-    shown = dict(line.split(maxsplit=1) for line in out.splitlines())
+    shown = dict(line.split(maxsplit=1) for line in out.replace("\n   ", " ").splitlines())
     assert shown["loss"] == "2.5000"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d", shown["created"])
     assert shown["exit"].endswith(f"time {shown['created'][:10]} {shown['exit'][-5:]}")

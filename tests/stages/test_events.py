@@ -17,7 +17,7 @@ CLOCK = {
 def test_an_update_is_one_line_with_progress_figures_rates_and_memory():
     event = Stepped(100, 5000, 0.12, 8.1234, 3.2101, 3e-4, 0.912, CLOCK, {"aux.balance": 0.02})
     assert line(event) == (
-        "step 100/5000 epoch 0.12 loss=8.1234 bpb=3.2101 ppl=3372.47 lr=0.0003 grad_norm=0.912 aux.balance=0.0200 "
+        "step 100/5000 epoch 0.12 loss=8.1234 bpb=3.2101 ppl=3372.47 lr=0.0003 grad_norm=0.912 aux.balance=0.02 "
         "updates/s=2.50 micro-steps/s=10.00 tok/s=20,480 mfu=31% mem=4.2GB/8.0GB"
     )
 
@@ -25,7 +25,15 @@ def test_an_update_is_one_line_with_progress_figures_rates_and_memory():
 def test_figures_of_single_layers_are_left_to_the_log():
     extra = {"aux.balance": 0.01, "monitor.experts.largest": 0.5, "monitor.experts.3.load.1": 0.25}
     told = line(Stepped(1, 2, 0.5, 2.5, 1.0, 1e-3, 1.0, {}, extra))
-    assert told.endswith("aux.balance=0.0100 monitor.experts.largest=0.5000")
+    assert told.endswith("aux.balance=0.01 experts.largest=0.5")
+
+
+def test_figures_of_the_stages_of_a_model_stand_side_by_side_in_a_line_that_can_be_read():
+    names = ("chunk_rate", "ratio_loss", "tokens_per_chunk", "forget")
+    extra = {f"monitor.stage{stage}.{name}": 1 / 3 + stage for stage in range(3) for name in names}
+    told = line(Stepped(12_000, 20_000, 0.5, 2.5, 1.0, 1e-3, 1.0, CLOCK, {"aux.ratio": 0.1, **extra}))
+    assert " chunk_rate=0.333/1.33/2.33 " in told and " forget=0.333/1.33/2.33 " in told
+    assert len(told) < 330
 
 
 def test_perplexity_is_exp_of_the_loss_and_never_an_error():

@@ -1,14 +1,18 @@
 """`lilliput corpus`: which sets are known, fetch one, name your own; what else is done with them has its own file."""
 
+import textwrap
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from lilliput.cli import corpus_build, corpus_look
-from lilliput.cli.corpus_look import Json, options
+from lilliput.cli.corpus_look import Json, end_of, options
 from lilliput.cli.parsing import group
 from lilliput.cli.terminal import note, say_json, say_table
+
+NAME, ABOUT = 18, 40
+"""Columns of a name, and of a line of what is said about it: 80 with the two between them."""
 
 app = group("Text to train on: known sets, and your own.", example="lilliput corpus stats verdict")
 
@@ -19,14 +23,20 @@ def list_(json: Json = False) -> None:
 
     Example: lilliput corpus list
     """
+    from lilliput.corpus.files import amount
     from lilliput.corpus.listing import listing
 
-    rows = [asdict(entry) for entry in listing()]
+    entries = listing()
     if json:
-        say_json(rows)
-    else:
-        columns = ["name", "here", "size", "license", "about"]
-        say_table(columns, ([row[column] for column in columns] for row in rows))
+        say_json([asdict(entry) for entry in entries])
+        return
+    rows: list[list[str]] = []
+    for entry in entries:
+        first, *more = textwrap.wrap(f"{entry.about} · {entry.license}", ABOUT, break_on_hyphens=False)
+        size = "" if entry.size is None else f"{amount(entry.size):>9}"
+        rows.append([end_of(entry.name, NAME), entry.here, size, first])
+        rows += [["", "", "", line] for line in more]
+    say_table(["name", "here", "size", "about · licence"], rows)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """`lilliput runs`: list runs with their true status, show one, verify every byte of one."""
 
+import textwrap
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -9,6 +10,10 @@ import typer
 from lilliput.cli.parsing import group
 from lilliput.cli.terminal import note, say, say_json, say_table
 from lilliput.config.errors import Exit
+
+WIDTH = 80
+"""Columns of a page."""
+WHOLE_WORDS: Any = {"break_long_words": False, "break_on_hyphens": False}
 
 app = group("List runs, show one, verify one.", example="lilliput runs list")
 
@@ -57,7 +62,8 @@ def show(run: Word, json: Json = False) -> None:
     found |= {"loss": _decimals(found["loss"]), "created": _day(found["created"])}
     for name, value in {**opened.facts, **found}.items():
         if value not in ("", None):
-            say(f"{name:<12}{_line(value)}")
+            for row in textwrap.wrap(f"{name:<12}{_line(value)}", WIDTH, subsequent_indent=" " * 12, **WHOLE_WORDS):
+                say(row)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """What a stage tells its caller while it works, and the one line of text that each event is."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -176,7 +177,7 @@ def _stepped(event: Stepped) -> str:
         f"lr={event.lr:.3g}",
         f"grad_norm={event.grad_norm:.3f}",
     ]
-    words += [f"{name}={value:.4f}" for name, value in event.extra.items() if not _is_detail(name)]
+    words += [f"{name}={'/'.join(f'{value:.3g}' for value in values)}" for name, values in _shown(event.extra).items()]
     clock = event.clock
     if "updates_per_s" in clock:
         words += [f"updates/s={clock['updates_per_s']:.2f}", f"micro-steps/s={clock['micro_steps_per_s']:.2f}"]
@@ -188,6 +189,14 @@ def _stepped(event: Stepped) -> str:
     return " ".join(words)
 
 
-def _is_detail(name: str) -> bool:
-    """Whether a figure is that of one layer or expert: `metrics.jsonl` has those, a line has no room for them."""
-    return any(part.isdigit() for part in name.split("."))
+def _shown(extra: Mapping[str, float]) -> dict[str, list[float]]:
+    """Auxiliary losses and monitors by their short names, those of the stages of one figure side by side.
+
+    Those of one layer or expert are left out: `metrics.jsonl` has them, a line has no room for them.
+    """
+    found: dict[str, list[float]] = {}
+    for name, value in extra.items():
+        if not any(part.isdigit() for part in name.split(".")):
+            short = re.sub(r"(?<![^.])stage\d+\.", "", name.removeprefix("monitor."))
+            found.setdefault(short, []).append(value)
+    return found
