@@ -107,6 +107,21 @@ def test_training_says_which_checkpoint_it_passes_over_and_why_and_ends_the_same
 
 
 @pytest.mark.promise("R3")
+def test_a_run_whose_own_files_are_damaged_is_not_resumed_until_they_are_as_they_were(trainer):
+    run = killed_before_it_retired(trainer)
+    for name in ("config.json", "manifest.json", "run.json"):
+        path = run.path / name
+        sound = path.read_bytes()
+        path.write_bytes(sound[:-9] + bytes([sound[-9] ^ 1]) + sound[-8:])
+        before = contents(run.path)
+        assert run.attempt() == Exit.CONTENT, name
+        assert {**contents(run.path), "LOCK": before["LOCK"]} == before
+        path.write_bytes(sound)
+    (run.path / "run.json").unlink()
+    run.check_finish()
+
+
+@pytest.mark.promise("R3")
 def test_where_every_checkpoint_is_damaged_training_ends_with_66_and_a_list_and_does_not_begin_again(trainer):
     run = killed_before_it_retired(trainer)
     names = [path.name for _, path in listing(run.path / "checkpoints")]

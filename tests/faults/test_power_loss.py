@@ -19,7 +19,8 @@ import pytest
 from lilliput.runs import durable, metrics
 from lilliput.runs.checkpoints import MODEL, STATE, listing, verify
 from lilliput.runs.faults import Call, faults
-from lilliput.runs.run import Run, read_json
+from lilliput.runs.run import Run
+from lilliput.runs.sealed import unseal
 from lilliput.runs.tensors import read_tensors, write_tensors
 
 FATES: dict[str, Callable[[bytes], bytes]] = {
@@ -163,7 +164,7 @@ def build(trace: Trace, target: Path, names: list[Call], files: dict[str, bytes]
 def is_safe(run: Run, step: int, best: int) -> bool:
     """True if recovery finds what was promised or newer, with weights and log, and nothing half-done under its name."""
     if (run.path / "run.json").exists():
-        read_json(run.path / "run.json")
+        unseal(run.path / "run.json")
     for _, path in listing(run.checkpoints):
         verify(path)
     found = run.newest(repair=True)

@@ -37,6 +37,9 @@ HARMS = {
     "step-00000006": lambda run: (run.checkpoints / "step-00000006" / "MANIFEST.json").unlink(),
     "set aside": lambda run: (run.checkpoints / "step-00000003").rename(run.checkpoints / ".bad-step-00000003-1"),
     "config.json": lambda run: run.config.unlink(),
+    "manifest.json": lambda run: run.manifest.write_bytes(run.manifest.read_bytes().replace(b"numpy", b"nunpy")),
+    "run.json": lambda run: (run.path / "run.json").write_bytes(b"{"),
+    "ends with step 5": lambda run: run.metrics.cut(5),
     "step 7 follows step 5": gap,
     "step 6 follows step 6": twice,
     "line 8": lambda run: run.metrics.path.write_bytes(run.metrics.path.read_bytes() + b"nonsense\n"),
@@ -54,5 +57,5 @@ def test_a_sound_run_has_no_findings(run):
 def test_a_harmed_run_has_findings_that_name_the_harm(run, word):
     HARMS[word](run)
     run.metrics.close()
-    findings = verify_run(run)
+    findings = verify_run(Run(run.path))
     assert findings and all(word in finding for finding in findings)

@@ -81,3 +81,10 @@ def test_a_damaged_run_is_listed_with_its_problem(tmp_path, run):
     run.manifest.write_bytes(b"{")
     (entry,) = listing(tmp_path)
     assert "manifest.json" in entry.problem and entry.created is None
+
+
+def test_a_run_whose_end_was_damaged_is_listed_as_damaged(tmp_path, run):
+    run.lock.release()
+    (run.path / "run.json").write_bytes(b"{")
+    (entry,) = listing(tmp_path)
+    assert entry.status == "damaged" and "run.json" in entry.problem

@@ -1,6 +1,7 @@
 """Runs: made once, found by name, refused where something else lies, removed where nothing came of them."""
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import durable
 from lilliput.runs.run import Run, State, default_name, resolve, runs_root
+from lilliput.runs.sealed import seal
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +45,7 @@ def test_a_run_holds_what_made_it(root):
     run = begun("first")
     assert run.path == root / "first" and run.recipe.read_text() == "stage: pretrain\n"
     facts = json.loads(run.manifest.read_text())
-    assert facts["format"] == 1 and facts["name"] == "first" and len(facts["run"]) == 16
+    assert facts["format"] == 2 and facts["name"] == "first" and len(facts["run"]) == 16
     assert {"commit", "versions", "machine", "parent", "created"} <= set(facts)
     assert facts["versions"]["numpy"] and facts["versions"]["python"]
 
@@ -204,10 +206,60 @@ def test_a_lost_state_is_rebuilt_from_the_checkpoints():
     run.update(best=best)
     save(run, 2)
     before = run.state
-    for harm in (lambda path: path.unlink(), lambda path: path.write_bytes(b"{"), lambda path: path.write_bytes(b"[]")):
-        harm(run.path / "run.json")
-        assert run.state == before == State(best, (1,), None)
-        run.update(pinned=(1,))
+    (run.path / "run.json").unlink()
+    assert run.state == before == State(best, (1,), None)
+
+
+def written(run):
+    """What each of the run's own files says, through whoever reads it."""
+    again = Run(run.path)
+    return {"config.json": again.read_config, "manifest.json": lambda: again.facts, "run.json": lambda: again.state}
+
+
+@pytest.mark.promise("R3")
+@pytest.mark.parametrize("name", ["config.json", "manifest.json", "run.json"])
+@pytest.mark.parametrize("share", [0.1, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_flipped_bit_in_a_file_of_the_run_is_refused_by_name_with_what_helps(root, figure, name, share):
+    run = begun("first")
+    run.write_config({"seed": 1, "optim": {"lr": 3e-4, "kind": "adamw"}, "data": {"sources": ["a", "\u00e9"]}})
+    run.ended(0, 7)
+    path = run.path / name
+    sound, expected = path.read_bytes(), written(run)[name]()
+    bits = range(8 * len(sound))
+    drawn = random.Random(name).sample(bits, round(share * len(bits)))
+    refusals = 0
+    for bit in drawn:
+        flipped = bytearray(sound)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        try:
+            found = written(run)[name]()
+        except LilliputError as error:
+            refusals += 1
+            assert error.code in (Exit.CONTENT, Exit.UNAVAILABLE) and name in error.cause
+            assert "\n" not in error.cause + error.action and len(error.action) > 10
+        else:
+            assert found == expected  # as in 3E-4 for 3e-4
+    assert refusals >= 0.99 * len(drawn)
+    figure(f"{name}: {len(drawn):,} flips, {refusals:,} refused, the others say the same in another way")
+
+
+@pytest.mark.promise("R3")
+def test_a_file_of_the_run_without_its_hash_is_refused_but_for_a_run_of_before_there_were_any(root):
+    run = begun("first")
+    files = {name: json.loads((run.path / name).read_bytes()) for name in ("config.json", "manifest.json", "run.json")}
+    for name, tree in files.items():
+        del tree["sha256"]
+        sound = (run.path / name).read_bytes()
+        (run.path / name).write_text(json.dumps(tree))
+        refused(Exit.CONTENT, written(run)[name])
+        (run.path / name).write_bytes(sound)
+    for name, tree in files.items():
+        (run.path / name).write_text(json.dumps(tree | ({"format": 1} if "format" in tree else {})))
+    for read in written(run).values():
+        read()
+    Run(run.path).update(pinned=(3,))
+    assert Run(run.path).state.pinned == (3,)
 
 
 def test_the_best_and_the_pinned_survive_retention():
@@ -220,8 +272,7 @@ def test_the_best_and_the_pinned_survive_retention():
 
 def test_a_newer_run_format_is_refused():
     run = begun("a")
-    facts = json.loads(run.manifest.read_text()) | {"format": 2}
-    run.manifest.write_text(json.dumps(facts))
+    run.manifest.write_bytes(seal(json.loads(run.manifest.read_text()) | {"format": 3}))
     refused(Exit.UNAVAILABLE, lambda: Run.open("a").facts)
 
 

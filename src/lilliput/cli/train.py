@@ -99,5 +99,5 @@ def _record(run: Run, error: BaseException) -> None:
     code, cause = (failed.code, failed.cause.split("\n")[0]) if failed else (Exit.INTERRUPTED, "stopped")
     try:
         run.ended(code, entry(run).step, cause)
-    except OSError as second:  # a full disk has its own word already
+    except (OSError, LilliputError) as second:  # a full disk has its own word already
         print(f"warning: how the run ended could not be recorded: {second}", file=sys.stderr)

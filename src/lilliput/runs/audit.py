@@ -5,18 +5,18 @@ from collections.abc import Iterator
 from lilliput.config.errors import LilliputError
 from lilliput.runs import checkpoints, metrics
 from lilliput.runs.checkpoints import BAD
-from lilliput.runs.run import Run, read_json
+from lilliput.runs.run import Run
 
 
 def verify_run(run: Run) -> list[str]:
     """What is wrong with a run, one line each, after re-hashing all its checkpoints; empty if nothing is."""
-    return list(_findings(run))
+    return list(dict.fromkeys(_findings(run)))
 
 
 def _findings(run: Run) -> Iterator[str]:
-    for path in (run.manifest, run.config):
+    for read in (lambda: run.facts, run.read_config, lambda: run.state):
         try:
-            read_json(path)
+            read()
         except LilliputError as error:
             yield error.cause
     if not run.tokenizer.is_dir() or not any(run.tokenizer.iterdir()):
@@ -33,8 +33,9 @@ def _findings(run: Run) -> Iterator[str]:
 
 
 def _log_findings(run: Run) -> Iterator[str]:
-    """Each update stands in the log once and in order, and none is missing."""
+    """Each update stands in the log once and in order, and none is missing up to the newest checkpoint."""
     expected = None
+    saved = [step for step, _ in checkpoints.listing(run.checkpoints)]
     try:
         for record in metrics.read(run.metrics.path):
             if record.get("kind") != "step":
@@ -42,6 +43,8 @@ def _log_findings(run: Run) -> Iterator[str]:
             if expected is not None and record.get("step") != expected:
                 yield f"{run.metrics.path}: step {record.get('step')} follows step {expected - 1}"
             expected = int(record.get("step", 0)) + 1
+        if saved and expected is not None and expected <= saved[-1]:
+            yield f"{run.metrics.path}: ends with step {expected - 1}, and there is a checkpoint of step {saved[-1]}"
         for _ in metrics.read(run.samples.path):
             pass
     except LilliputError as error:

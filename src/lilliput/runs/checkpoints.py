@@ -18,7 +18,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs import durable
 from lilliput.runs.damage import Damaged
 from lilliput.runs.durable import FileRecord
-from lilliput.runs.sealed import SEAL, hash_file, regular_file, seal, unseal
+from lilliput.runs.sealed import SEAL, format_of, hash_file, regular_file, seal, unseal
 
 FORMAT = 1
 MANIFEST, MODEL, OPTIMIZER, STATE = "MANIFEST.json", "model.safetensors", "optimizer.safetensors", "state.json"
@@ -105,9 +105,7 @@ def verify(path: Path) -> Manifest:
 def read_manifest(path: Path) -> Manifest:
     """A checkpoint's manifest, checked against its own hash and its directory's name; the files are not looked at."""
     manifest = unseal(path / MANIFEST)
-    if manifest["format"] > FORMAT:
-        cause = f"{path} has checkpoint format {manifest['format']}; this version reads up to {FORMAT}"
-        raise LilliputError(cause, "install a newer lilliput", Exit.UNAVAILABLE)
+    format_of(path / MANIFEST, manifest, FORMAT)
     files, name = manifest.get("files"), NAME.fullmatch(path.name)
     if name and manifest.get("step") != int(name[1]):
         raise Damaged(path, f"its name and its manifest disagree: step {manifest.get('step')}")

@@ -52,15 +52,22 @@ def entry(run: Run) -> Entry:
         problem = error.cause
     except (KeyError, TypeError, ValueError):
         problem = f"{run.manifest}: has no date"
+    try:
+        ended = status(run)
+    except LilliputError as error:
+        ended, problem = "damaged", problem or error.cause
     steps = tuple(dict.fromkeys(step for step, _ in checkpoints.listing(run.checkpoints)))
     last = metrics.last(run.metrics.path)
     loss = None if last.get("loss") is None else float(last["loss"])
     step = max(int(last.get("step", 0)), *steps, 0)
-    return Entry(run.name, str(run.path), status(run), step, loss, created, steps, problem)
+    return Entry(run.name, str(run.path), ended, step, loss, created, steps, problem)
 
 
 def status(run: Run) -> str:
-    """running, paused, stalled; or finished, stopped, diverged, out of memory, disk full, failed, lost."""
+    """running, paused, stalled; or finished, stopped, diverged, out of memory, disk full, failed, lost.
+
+    Raises Damaged where what says how it ended is not as it was written; the ledger calls that damaged.
+    """
     if is_locked(run.lock.path):
         return _living(_heartbeat(run))
     ended = run.state.exit

@@ -22,8 +22,11 @@ from lilliput.runs.damage import Damaged
 from lilliput.runs.lock import RunLock, is_locked
 from lilliput.runs.metrics import MetricsLog
 from lilliput.runs.provenance import provenance
+from lilliput.runs.sealed import SEAL, format_of, seal, unseal
 
-FORMAT = 1
+FORMAT = 2
+HASHED = 2
+"""The first format whose JSON files carry their hash."""
 NAME = re.compile(r"\w[\w.+=-]{0,99}")
 RECIPE, CONFIG, MANIFEST, STATE = "recipe.yaml", "config.json", "manifest.json", "run.json"
 METRICS, SAMPLES, TELEMETRY, TRAIN_LOG = "metrics.jsonl", "samples.jsonl", "telemetry.jsonl", "train.log"
@@ -140,23 +143,42 @@ class Run:
 
     def write_config(self, tree: Mapping[str, Any]) -> None:
         """Store the resolved configuration."""
-        durable.replace(self.config, _json(tree))
+        durable.replace(self.config, seal(tree))
+
+    def read_config(self) -> dict[str, Any]:
+        """The resolved configuration; raises Damaged."""
+        return self._document(self.config, f"restore it from a copy, or {self._anew}")
 
     def write_manifest(self, *, parent: Mapping[str, Any] | None = None, **facts: Any) -> None:
         """Store what made this run, with a new id: from here on there is a run in the directory. Written last."""
         named = {"format": FORMAT, "run": secrets.token_hex(8), "name": self.name, "parent": parent}
-        durable.replace(self.manifest, _json({**named, "created": time.time(), **provenance(), **facts}))
+        durable.replace(self.manifest, seal({**named, "created": time.time(), **provenance(), **facts}))
         self.__dict__.pop("facts", None)
 
     @cached_property
     def facts(self) -> dict[str, Any]:
         """The manifest; raises Damaged, or LilliputError with Exit.UNAVAILABLE for a newer format."""
-        tree = read_json(self.manifest)
-        if type(tree.get("format")) is not int or not isinstance(tree.get("run"), str):
-            raise Damaged(self.manifest, "is no manifest of a run")
-        if tree["format"] > FORMAT:
-            cause = f"{self.path} has run format {tree['format']}; this version reads up to {FORMAT}"
-            raise LilliputError(cause, "install a newer lilliput", Exit.UNAVAILABLE)
+        try:
+            tree = unseal(self.manifest, required=False)
+            if (format_of(self.manifest, tree, FORMAT) >= HASHED and SEAL not in tree) or "run" not in tree:
+                raise Damaged(self.manifest, "is no manifest of a run")
+        except Damaged as damage:
+            raise Damaged(self.manifest, damage.reason, f"restore it from a copy, or {self._anew}") from None
+        tree.pop(SEAL, None)
+        return tree
+
+    @property
+    def _anew(self) -> str:
+        return f"start a new run from a checkpoint: `--from {self.checkpoints}/step-...`"
+
+    def _document(self, path: Path, action: str) -> dict[str, Any]:
+        """One of the run's JSON files as it was written; raises Damaged, which says that `action` helps."""
+        is_old = self.is_new or self.facts["format"] < HASHED  # an export has no manifest
+        try:
+            tree = unseal(path, required=not is_old)
+        except Damaged as damage:
+            raise Damaged(path, damage.reason, action) from None
+        tree.pop(SEAL, None)
         return tree
 
     @property
@@ -165,16 +187,23 @@ class Run:
 
     @property
     def state(self) -> State:
-        """What run.json says; if it is lost or damaged, what the newest checkpoint's manifest remembers of it."""
-        try:
-            tree = read_json(self.path / STATE)
-            return State(tree["best"], tuple(tree["pinned"]), tree["exit"])
-        except (LilliputError, KeyError, TypeError):
+        """What run.json says; if it is lost, what the newest checkpoint's manifest remembers of it. Raises Damaged.
+
+        A damaged one may have pinned what the newest checkpoint did not know of: nobody but a person may pass it over.
+        """
+        path = self.path / STATE
+        if not path.exists():
             return self._remembered_state()
+        action = "remove it: the best and the pinned are then those that the newest checkpoint knew of"
+        tree = self._document(path, action)
+        try:
+            return State(tree["best"], tuple(tree["pinned"]), tree["exit"])
+        except (KeyError, TypeError):
+            raise Damaged(path, "says nothing of a run", action) from None
 
     def update(self, **changes: Any) -> None:
         """Replace fields of `state`, atomically."""
-        durable.replace(self.path / STATE, _json(asdict(replace(self.state, **changes))))
+        durable.replace(self.path / STATE, seal(asdict(replace(self.state, **changes))))
 
     def _remembered_state(self) -> State:
         for _, path in reversed(checkpoints.listing(self.checkpoints)):
@@ -196,7 +225,7 @@ class Run:
     def beat(self, step: int, phase: str) -> None:
         """Show where the run is, for readers of this moment."""
         record = {"step": step, "phase": phase, "pid": os.getpid(), "monotonic": time.monotonic()}
-        durable.scribble(self.heartbeat, _json(record))
+        durable.scribble(self.heartbeat, f"{json.dumps(record)}\n".encode())
 
     def commit(self, step: int, write: Write, manifest: Mapping[str, Any] | None = None) -> Path:
         """Commit a checkpoint that knows its run and what run.json says; `manifest` may carry a new `best`."""
@@ -260,22 +289,6 @@ def resolve(word: str | Path) -> tuple[Run | None, Path]:
         return run, run.checkpoint(which if which in ("latest", "best") else str(int(which)))
     run = Run.open(text)
     return run, run.checkpoint()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; raises Damaged."""
-    try:
-        tree = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no JSON"
-        raise Damaged(path, str(reason).lower()) from None
-    if not isinstance(tree, dict):
-        raise Damaged(path, "is no JSON object")
-    return tree
-
-
-def _json(tree: Mapping[str, Any]) -> bytes:
-    return (json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
 
 
 def _place(word: str) -> Path:

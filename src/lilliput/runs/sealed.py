@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lilliput.config.errors import Exit, LilliputError
 from lilliput.runs.damage import Damaged
 from lilliput.runs.durable import FLAGS
 
@@ -19,11 +20,15 @@ MAX_DOCUMENT = 16 << 20
 
 def seal(document: Mapping[str, Any]) -> bytes:
     """The document as JSON with the hash of all its other keys under `sha256`."""
-    return (json.dumps({**document, SEAL: _hash(document)}, indent=1, sort_keys=True) + "\n").encode()
+    text = json.dumps({**document, SEAL: _hash(document)}, indent=1, ensure_ascii=False)
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
-def unseal(path: Path) -> dict[str, Any]:
-    """Read a sealed document; raises Damaged unless every value is as it was written. `format` is there, an integer."""
+def unseal(path: Path, *, required: bool = True) -> dict[str, Any]:
+    """Read a sealed document; raises Damaged unless every value is as it was written.
+
+    Where it is not `required`, one without a hash, as older versions wrote it, is taken as it is.
+    """
     try:
         with regular_file(path) as descriptor:
             data = memoryview(bytearray(min(os.fstat(descriptor).st_size, MAX_DOCUMENT)))
@@ -32,11 +37,22 @@ def unseal(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is no JSON"
         raise Damaged(path, f"{path.name} cannot be read: {reason}") from None
-    if not isinstance(document, dict) or document.get(SEAL) != _hash(document):
+    if not isinstance(document, dict):
+        raise Damaged(path, f"{path.name} is no JSON object")
+    if (required or SEAL in document) and document.get(SEAL) != _hash(document):
         raise Damaged(path, f"{path.name} differs from its own hash")
-    if type(document.get("format")) is not int:
-        raise Damaged(path, f"{path.name} has no format")
     return document
+
+
+def format_of(path: Path, document: Mapping[str, Any], newest: int) -> int:
+    """A document's format; raises Damaged for none, LilliputError with Exit.UNAVAILABLE for one beyond `newest`."""
+    found = document.get("format")
+    if type(found) is not int:
+        raise Damaged(path, f"{path.name} has no format")
+    if found > newest:
+        cause = f"{path} has format {found}; this version reads up to {newest}"
+        raise LilliputError(cause, "install a newer lilliput", Exit.UNAVAILABLE)
+    return found
 
 
 @contextmanager
@@ -61,7 +77,8 @@ def open_regular(path: Path) -> int:
 def hash_file(descriptor: int) -> str:
     """sha256 of an open file from its beginning, in bounded memory."""
     os.lseek(descriptor, 0, os.SEEK_SET)
-    digest, block = hashlib.sha256(), memoryview(bytearray(READ_BYTES))
+    digest = hashlib.sha256()
+    block = memoryview(bytearray(max(1, min(os.fstat(descriptor).st_size, READ_BYTES))))
     while count := read_into(descriptor, block):
         digest.update(block[:count])
     return digest.hexdigest()

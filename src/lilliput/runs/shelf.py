@@ -17,7 +17,7 @@ from lilliput.runs import durable
 from lilliput.runs.damage import Damaged
 from lilliput.runs.durable import FileRecord
 from lilliput.runs.lock import RunLock
-from lilliput.runs.sealed import hash_file, regular_file, seal, unseal
+from lilliput.runs.sealed import format_of, hash_file, regular_file, seal, unseal
 
 FORMAT = 1
 MANIFEST, LOCK = "MANIFEST.json", "LOCK"
@@ -46,9 +46,7 @@ class Shelf:
         if not self.manifest.is_file():
             return self._without_manifest()
         document = unseal(self.manifest)
-        if document["format"] > FORMAT:
-            cause = f"{self.path} has format {document['format']}; this version reads up to {FORMAT}"
-            raise LilliputError(cause, "install a newer lilliput", Exit.UNAVAILABLE)
+        format_of(self.manifest, document, FORMAT)
         files = document.get("files")
         if not isinstance(files, dict) or not all(_is_entry(entry) for entry in files.values()):
             raise Damaged(self.manifest, f"{MANIFEST} lists no files")

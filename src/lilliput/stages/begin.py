@@ -15,6 +15,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.config.settings import Resume
 from lilliput.models.weights import outline
 from lilliput.runs import checkpoints, durable
+from lilliput.runs.damage import Damaged
 from lilliput.runs.run import Run, resolve
 from lilliput.stages import experts
 from lilliput.stages.events import Event, Noted, Warned, stamped
@@ -114,8 +115,10 @@ def _origin(run: Run, word: str, weights: str | None) -> tuple[Run | None, Paren
 
 
 def _parent(run: Run | None, path: Path, how: Literal["resume", "weights"]) -> Parent:
-    step = int(checkpoints.read_manifest(path)["step"])
-    return Parent(run.id if run else "", step, str(path.absolute()), how)
+    step, identity = int(checkpoints.read_manifest(path)["step"]), ""
+    with suppress(Damaged):  # weights are whole by themselves
+        identity = run.id if run else ""
+    return Parent(identity, step, str(path.absolute()), how)
 
 
 def _describe(
@@ -150,7 +153,7 @@ def _describe(
 
 def _stored_recipe(run: Run, word: str, overrides: Sequence[str]) -> tuple[Recipe, list[Difference]]:
     """The run's configuration, with the changes that are taken over; raises with every one that may not be."""
-    tree = json.loads(run.config.read_text(encoding="utf-8"))
+    tree = run.read_config()
     stored = recipe_from(tree, str(run.config))
     if _names(word, run):
         given = recipe_from(config.merge(tree, overrides), word)

@@ -8,7 +8,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.export import ternary
 from lilliput.models.contract import LanguageModel
 from lilliput.models.weights import build_model
-from lilliput.runs.run import Run, read_json, resolve
+from lilliput.runs.run import Run, resolve
 from lilliput.stages.recipe import Recipe, recipe_from
 from lilliput.tokens import load as load_tokenizer
 from lilliput.tokens.tokenizer import Tokenizer
@@ -41,7 +41,7 @@ def open_model(word: str, device: str = "auto") -> Opened:
     if run is None:
         cause = f"{path} lies in no run, so its settings and its tokenizer are unknown"
         raise LilliputError(cause, "name a checkpoint inside its run's folder", Exit.MISSING)
-    recipe, tokenizer = recipe_from(read_json(run.config), origin=str(run.config)), load_tokenizer(run.tokenizer)
+    recipe, tokenizer = recipe_from(run.read_config(), origin=str(run.config)), load_tokenizer(run.tokenizer)
     target = choose_device(_device(device))
     model = build_model(recipe.architecture, tokenizer.size, recipe.seed)
     state = checkpoint.load(path, model, tokenizer=tokenizer.fingerprint)
@@ -51,7 +51,7 @@ def open_model(word: str, device: str = "auto") -> Opened:
 def _open_export(path: Path, device: str) -> Opened:
     """An export's folder is laid out like a run's."""
     run = Run(path.absolute())
-    recipe, tokenizer = recipe_from(read_json(run.config), origin=str(run.config)), load_tokenizer(run.tokenizer)
+    recipe, tokenizer = recipe_from(run.read_config(), origin=str(run.config)), load_tokenizer(run.tokenizer)
     model = ternary.pack(build_model(recipe.model, tokenizer.size, recipe.seed))
     step = ternary.load(path, model)
     return Opened(model.to(choose_device(_device(device))), tokenizer, recipe, run, step)

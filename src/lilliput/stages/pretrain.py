@@ -228,8 +228,10 @@ def _take_over(run: Run, parts: Parts) -> tuple[Progress, list[Event]]:
         told.append(Noted(f"starts with the weights of step {parent['step']} of run {parent['run']}"))
     elif parts.recipe.experts.mode != "together":
         told += map(Noted, experts.begin(_folder(run, parts), parts.optimizer, parts.recipe.experts, parts.recipe.seed))
-    run.metrics.cut(progress.step, sizes["metrics"])
-    run.samples.cut(progress.step, sizes["samples"])
+    for name, log in (("metrics", run.metrics), ("samples", run.samples)):
+        log.cut(progress.step, sizes[name])
+        if found.path is not None and log.size() < sizes[name]:
+            told.append(Warned(f"{log.path} has lost lines of before step {progress.step} was saved"))
     if run.state.best != (best := found.manifest.get("best")):  # a kill or a damaged checkpoint came between the two
         run.update(best=best)
     run.retain(parts.recipe.rhythm.keep)  # the run may have been killed between its last save and this
