@@ -2,11 +2,9 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
-from tests.faults import reference_task
-from tests.faults.trainer import PRELOAD, Trainer
+from tests.faults.trainer import Trainer
 
 from lilliput.runs import metrics
 from lilliput.runs.audit import verify_run
@@ -16,14 +14,9 @@ from lilliput.runs.run import Run
 
 
 @pytest.fixture(scope="module")
-def trainer(kit, module_in_memory):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
-        yield Trainer(
-            server,
-            module_in_memory / "trained",
-            training={"length": {"steps": 7}},
-            rhythm={"validate_every": 2, "save_every": 4, "best_by": "none"},
-        )
+def trainer(training_server, module_in_memory):
+    rhythm = {"validate_every": 2, "save_every": 4, "best_by": "none"}
+    return Trainer(training_server, module_in_memory, training={"length": {"steps": 7}}, rhythm=rhythm)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.faults import harms, reference_task
+from tests.faults import harms
 from tests.faults.harms import HARMS
-from tests.faults.trainer import PRELOAD, Trainer
+from tests.faults.trainer import Trainer
 
 from lilliput.config.errors import Exit
 from lilliput.runs.checkpoints import MODEL, listing
@@ -76,9 +76,8 @@ def test_a_checkpoint_with_something_else_in_its_place_is_never_used(finished, h
 
 
 @pytest.fixture(scope="module")
-def trainer(kit, module_in_memory):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as server:
-        yield Trainer(server, module_in_memory / "trained")
+def trainer(training_server, module_in_memory):
+    return Trainer(training_server, module_in_memory / "trained")
 
 
 def killed_before_it_retired(trainer):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.faults import reference_task
-from tests.faults.trainer import PRELOAD, Attempts
+from tests.faults.trainer import Attempts
 
 from lilliput.config.errors import Exit
 from lilliput.runs import checkpoints, durable
@@ -21,16 +21,10 @@ SIZES = [1000 + 300 * number for number in range(12)]
 
 
 @pytest.fixture(scope="module")
-def server(kit):
-    with kit.ForkServer(Path(reference_task.__file__), "train", PRELOAD) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def task(server, tmp_path_factory):
+def task(training_server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("full")
     changes = {"training": {"length": {"steps": 6}}, "rhythm": {"validate_every": 2, "save_every": 2, "keep": 1}}
-    trainer = SimpleNamespace(server=server, task={}, recipe=reference_task.recipe(folder / "task", **changes))
+    trainer = SimpleNamespace(server=training_server, task={}, recipe=reference_task.recipe(folder / "task", **changes))
     whole = Attempts(trainer, folder / "whole")
     assert whole.attempt() == 0, whole.said()
     trainer.expected, trainer.folder = whole.outcome(), folder

@@ -1,5 +1,8 @@
 """The lock: one writer, whoever dies; children do not keep it; asking does not disturb."""
 
+import errno
+import fcntl
+import importlib.util
 import json
 import os
 import signal
@@ -11,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.runs import lock
 from lilliput.runs.faults import faults
 from lilliput.runs.lock import Owner, RunLock, is_locked, owner
 
@@ -142,3 +146,75 @@ def test_of_eight_simultaneous_starts_one_wins_and_seven_find_it_locked(tmp_path
         process.stdin.close()
     assert sorted(process.wait() for process in starts) == [0] + [75] * 7
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"LOCK", "manifest.json"}
+
+
+class Windows:
+    """What `msvcrt` has of locks, over the kernel's own here: refused with errno 13, let go when the file is closed."""
+
+    LK_NBLCK = 2
+
+    def __init__(self) -> None:
+        self.asked = []
+
+    def locking(self, descriptor, mode, count):
+        self.asked.append((os.lseek(descriptor, 0, os.SEEK_CUR), mode, count))
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PermissionError(errno.EACCES, "permission denied") from None
+
+
+@pytest.fixture
+def on_windows(monkeypatch):
+    """The module as Windows imports it, and the `msvcrt` that it finds."""
+    msvcrt, place = Windows(), importlib.util.spec_from_file_location("lock_on_windows", lock.__file__)
+    module = importlib.util.module_from_spec(place)
+    monkeypatch.setitem(sys.modules, "msvcrt", msvcrt)
+    monkeypatch.setitem(sys.modules, place.name, module)
+    with monkeypatch.context() as there:
+        there.setattr(sys, "platform", "win32")
+        there.delattr(os, "register_at_fork")
+        place.loader.exec_module(module)
+    monkeypatch.setattr(module, "WAIT_SECONDS", 0.05)
+    return module, msvcrt
+
+
+@pytest.mark.promise("R11")
+def test_on_windows_one_byte_far_behind_the_record_is_locked_so_that_the_record_can_be_read(tmp_path, on_windows):
+    module, msvcrt = on_windows
+    path = tmp_path / "LOCK"
+    held = module.RunLock(path).acquire()
+    assert msvcrt.asked == [(module.FAR, msvcrt.LK_NBLCK, 1)]
+    assert path.stat().st_size < 1000 < module.FAR
+    assert module.owner(path).pid == os.getpid()
+    assert module.is_locked(path) and held.is_held
+
+
+@pytest.mark.promise("R11")
+def test_on_windows_a_second_writer_is_refused_by_the_name_of_the_first_until_that_has_let_go(tmp_path, on_windows):
+    module, _ = on_windows
+    path = tmp_path / "LOCK"
+    with module.RunLock(path):
+        record = path.read_bytes()
+        with pytest.raises(LilliputError) as refused:
+            module.RunLock(path).acquire()
+        assert refused.value.code is Exit.LOCKED and f"process {os.getpid()}" in refused.value.cause
+        assert path.read_bytes() == record
+    assert not module.is_locked(path)
+    module.RunLock(path).acquire().release()
+
+
+@pytest.mark.promise("R11")
+def test_on_windows_a_lock_that_is_only_looked_at_for_a_moment_is_waited_for(tmp_path, on_windows, monkeypatch):
+    module, msvcrt = on_windows
+    path, refusals = tmp_path / "LOCK", [1, 1, 0]
+    locking = msvcrt.locking
+
+    def busy(descriptor, mode, count):
+        if refusals.pop(0):
+            raise PermissionError(errno.EACCES, "permission denied")
+        locking(descriptor, mode, count)
+
+    monkeypatch.setattr(msvcrt, "locking", busy)
+    assert module.RunLock(path).acquire().is_held
+    assert refusals == []
