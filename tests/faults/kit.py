@@ -49,13 +49,15 @@ class ForkServer:
         after: float = 0,
         spent: float = 0,
         signal: int = 9,
+        group: bool = False,
         strace: Sequence[str] = (),
     ) -> int:
         """One attempt; the child gets `signal` from outside once it has lived for `after` seconds, or has worked for
-        `spent` seconds of processor time, which a busy machine does not change. `strace` is how strace traces it.
+        `spent` seconds of processor time, which a busy machine does not change; with `group`, so do the processes
+        that it has begun. `strace` is how strace traces it.
         """
         order = {"task": task, "fault": fault, "trace": str(trace or ""), "after": after, "spent": spent}
-        order |= {"signal": signal, "strace": list(strace)}
+        order |= {"signal": signal, "group": group, "strace": list(strace)}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
@@ -126,6 +128,8 @@ def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> tuple[int, floa
         if order["strace"]:
             _wait_until_traced()
         _child(task, order)
+    if order["group"]:
+        os.setpgid(child, child)
     if order["strace"]:
         words = ["strace", "-f", "-qq", "-p", str(child), "-o", os.devnull, "-e", f"trace={TRACED}", *order["strace"]]
         tracer = subprocess.Popen(words, stdout=subprocess.DEVNULL)
@@ -133,7 +137,7 @@ def _attempt(task: Callable[..., Any], order: dict[str, Any]) -> tuple[int, floa
         time.sleep(order["after"])
         _work(child, order["spent"])
         if not _has_ended(child):
-            os.kill(child, order["signal"])
+            (os.killpg if order["group"] else os.kill)(child, order["signal"])
     _, status, usage = os.wait4(child, 0)
     if order["strace"]:
         tracer.wait(STRACE_SECONDS)
