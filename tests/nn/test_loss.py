@@ -5,7 +5,7 @@ from torch import nn
 
 from lilliput.nn import kernels
 from lilliput.nn.kernels import Kernels
-from lilliput.nn.loss import token_nats, token_scores
+from lilliput.nn.loss import summed_nats, token_nats, token_scores
 
 
 @pytest.fixture
@@ -85,3 +85,36 @@ def test_nothing_is_kept_for_a_backward_pass_that_will_not_come(batch, small_chu
     with torch.no_grad():
         found = count(*batch)
     assert not (found if isinstance(found, torch.Tensor) else found.nats).requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_sum_with_its_gradient_agrees_with_the_plain_loss(dtype, bias, small_chunks, batch):
+    _, features, targets, mask = batch
+    head = nn.Linear(6, 11, bias=bias, dtype=dtype)
+    features = features.to(dtype).requires_grad_()
+    of = [features, *head.parameters()]
+    plain = token_nats(head, features, targets, mask).sum()
+    found = summed_nats(head, features, targets, mask)
+    assert found.dtype == plain.dtype
+    torch.testing.assert_close(found, plain)
+    expected = torch.autograd.grad(3 * plain, of)
+    near = {"rtol": 0.02, "atol": 0.05} if dtype == torch.bfloat16 else {}
+    torch.testing.assert_close(torch.autograd.grad(3 * found, of), expected, **near)
+
+
+def test_a_sure_and_wrong_model_has_a_finite_loss():
+    head = nn.Linear(1, 2, bias=False)
+    head.weight.data = torch.tensor([[500.0], [-500.0]])
+    target = torch.ones(1, 1, dtype=torch.long)
+    assert summed_nats(head, torch.ones(1, 1, 1), target, target == 1).item() == 1000
+
+
+def test_training_holds_as_many_logits_whatever_the_number_of_tokens(small_chunks, monkeypatch):
+    held = []
+    monkeypatch.setattr(torch, "mm", lambda *a, out, mm=torch.mm: held.append(len(out)) or mm(*a, out=out))
+    head = nn.Linear(6, 11, bias=False)
+    for tokens in (13, 130):
+        features, targets = torch.randn(1, tokens, 6, requires_grad=True), torch.zeros(1, tokens, dtype=torch.long)
+        summed_nats(head, features, targets, targets == 0).backward()
+    assert max(held) == 4

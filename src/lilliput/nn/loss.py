@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lilliput.nn.cross_entropy import cross_entropy, widened
+from lilliput.nn.cross_entropy import cross_entropy, joined, widened
 from lilliput.nn.kernels import kernels
 
 # Shapes: B batch, T time, D dim, V vocab, N tokens of a chunk
@@ -35,6 +35,19 @@ def token_nats(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor)
         chunks = zip(_split(flat, size), _split(labels, size), strict=True)
         nats = torch.cat([checkpoint(_nats, head, x, y, use_reentrant=False) for x, y in chunks])
     return torch.where(mask, nats.view_as(targets), 0.0)
+
+
+def summed_nats(head: nn.Module, features: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """The sum of `token_nats`, a scalar; behind a plain linear head its gradient is made along with it."""
+    if not _is_plain(head) or torch.is_autocast_enabled(features.device.type):
+        return token_nats(head, features, targets, mask).sum()
+    labels, weight = targets.masked_fill(~mask, 0).flatten(), cast(Tensor, head.weight)
+    size = max(1, kernels().logits_at_once // 4 // len(weight))
+    return joined(features.flatten(0, 1), weight, labels, mask.flatten(), size)
+
+
+def _is_plain(head: nn.Module) -> bool:
+    return type(head) is nn.Linear and head.bias is None
 
 
 @torch.no_grad()

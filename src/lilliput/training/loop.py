@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.models.contract import LanguageModel
-from lilliput.nn.loss import token_nats
+from lilliput.nn.loss import summed_nats
 from lilliput.optim import Optimizer
 from lilliput.tokens.batch import Batch
 from lilliput.tokens.batches import digest
@@ -75,8 +75,8 @@ class Diverged(LilliputError):
 def cross_entropy(model: LanguageModel, batch: Placed) -> Loss:
     """The language-model loss over the targets that count."""
     output = model(batch.tokens, documents=batch.documents)
-    nats = token_nats(model.head, output.features, batch.targets, batch.mask)
-    return Loss(nats.sum(), batch.count, output.aux, output.monitors)
+    nats = summed_nats(model.head, output.features, batch.targets, batch.mask)
+    return Loss(nats, batch.count, output.aux, output.monitors)
 
 
 def train(
