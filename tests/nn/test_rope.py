@@ -78,3 +78,12 @@ def test_yarn_by_a_factor_of_one_is_plain_rotation():
         strict=True,
     ):
         torch.testing.assert_close(slowed, plain, rtol=0, atol=1e-14)
+
+
+def test_a_turns_gradient_is_that_of_its_products():
+    x, share = torch.randn(2, 3, 4, 8, dtype=torch.float64, requires_grad=True), torch.randn(2, 3, 4, 8)
+    turn = rotation(torch.tensor([[0, 1, 2, 3], [5, 6, 0, 1]]), 8, 1e4, x.dtype)
+    expected = x * turn[0] + x.roll(4, dims=-1) * turn[1]
+    found = rotate(x, turn)
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(*(torch.autograd.grad((y * share).sum(), x)[0] for y in (found, expected)))

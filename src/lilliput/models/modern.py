@@ -15,6 +15,7 @@ from lilliput.models.contract import LanguageModel, Output, Preset, refuse_lengt
 from lilliput.nn.attention import Sight, attend, refuse_heads
 from lilliput.nn.feed_forward import FeedForward
 from lilliput.nn.norms import rms
+from lilliput.nn.projections import heads, projected
 from lilliput.nn.rope import Rotation, rotate, rotation
 from lilliput.nn.state import KVCache, State
 
@@ -60,7 +61,7 @@ class Attention(nn.Module):
         self.scale = 2.64 / math.sqrt(self.head_dim)
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
-        q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for p in (self.query, self.key, self.value))
+        q, k, v = (heads(part, self.head_dim) for part in projected(x, self.query, self.key, self.value))
         q, k = rms(rotate(q, turn)), rms(rotate(k, turn))  # (B, H, T, E)
         return self.out(attend(q, k, v, sight, self.layer, scale=self.scale))  # type: ignore[no-any-return]
 

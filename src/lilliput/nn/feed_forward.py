@@ -1,20 +1,12 @@
 """Feed-forward blocks: a plain one with a choice of activation, and SwiGLU."""
 
-from collections.abc import Callable
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lilliput.nn.activations import ACTIVATIONS, Activation
+from lilliput.nn.projections import projected
+
 # Shapes: D dim, F ffn dim
-
-Activation = Literal["gelu", "gelu_tanh", "relu_squared"]
-
-ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
-    "gelu": F.gelu,
-    "gelu_tanh": lambda x: F.gelu(x, approximate="tanh"),
-    "relu_squared": lambda x: F.relu(x).square(),  # Primer, arXiv 2109.08668
-}
 
 
 class FeedForward(nn.Module):
@@ -38,7 +30,8 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(ffn_dim, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
+        gate, up = projected(x, self.gate, self.up)
+        return self.down(F.silu(gate) * up)  # type: ignore[no-any-return]
 
     def flops_per_token(self) -> int:
         return 2 * sum(part.weight.numel() for part in (self.gate, self.up, self.down))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lilliput.nn.attention import Sight, attend
+from lilliput.nn.projections import heads, projected
 from lilliput.nn.rope import Rotation, rotate
 from lilliput.nn.windows import keys_per_query
 
@@ -38,7 +39,7 @@ class GroupedQueryAttention(nn.Module):
         self.sinks = nn.Parameter(torch.zeros(num_heads)) if sinks else None
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
-        q, k, v = (p(x).unflatten(-1, (-1, self.head_dim)).transpose(1, 2) for p in (self.query, self.key, self.value))
+        q, k, v = (heads(part, self.head_dim) for part in projected(x, self.query, self.key, self.value))
         y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window, sinks=self.sinks)
         return self.out(y)  # type: ignore[no-any-return]
 

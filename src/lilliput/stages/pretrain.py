@@ -30,7 +30,7 @@ from lilliput.training.compilation import compile_model
 from lilliput.training.expert_files import ExpertFolder
 from lilliput.training.loading import Loader
 from lilliput.training.loop import Step, train
-from lilliput.training.memory import checkpoint_activations
+from lilliput.training.memory import checkpoint_activations, keep_freed_memory
 from lilliput.training.meter import Meter
 from lilliput.training.precision import LossScale, Precision, check
 from lilliput.training.settings import total_steps
@@ -85,6 +85,8 @@ def build(recipe: Recipe, tokenizer: Tokenizer, data: Data, *, by_windows: bool 
     parallel.use_threads(training.means.threads)
     parallel.use_experts(training.means.experts)
     parallel.use_determinism(training.deterministic, device)
+    if device.type == "cpu":
+        keep_freed_memory()
     model = build_model(recipe.architecture, tokenizer.size, recipe.seed).to(device)
     pace = experts.pace(model, recipe.experts)
     optimizer = build_optimizer(model, recipe.optim, precision.weights, factors=pace.factors, late=pace.late)
