@@ -18,8 +18,8 @@ def projected(x: Tensor, *layers: nn.Module) -> tuple[Tensor, ...]:
     biases = [linear.bias for linear in linears if linear.bias is not None]
     if len(biases) not in (0, len(linears)):
         return tuple(layer(x) for layer in layers)
-    weights = torch.cat(list[Tensor](linear.weight for linear in linears))
-    joined = nn.functional.linear(x, weights, torch.cat(biases) if biases else None)
+    weights = [cast(Tensor, linear.weight) for linear in linears]
+    joined = nn.functional.linear(x, torch.cat(weights), torch.cat(biases) if biases else None)
     return torch.split(joined, [linear.out_features for linear in linears], dim=-1)
 
 
