@@ -15,10 +15,10 @@ def projected(x: Tensor, *layers: nn.Module) -> tuple[Tensor, ...]:
     if not (torch.is_grad_enabled() and all(type(layer) is nn.Linear for layer in layers)):
         return tuple(layer(x) for layer in layers)
     linears = cast(tuple[nn.Linear, ...], layers)
-    biases = [linear.bias for linear in linears if linear.bias is not None]
+    biases = tuple(linear.bias for linear in linears if linear.bias is not None)
     if len(biases) not in (0, len(linears)):
         return tuple(layer(x) for layer in layers)
-    weights = [cast(Tensor, linear.weight) for linear in linears]
+    weights = tuple(linear.weight for linear in linears)
     joined = nn.functional.linear(x, torch.cat(weights), torch.cat(biases) if biases else None)
     return torch.split(joined, [linear.out_features for linear in linears], dim=-1)
 
