@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python; d
 BENCHES := $(filter-out __init__ course ratio families,$(patsubst bench/%.py,%,$(sort $(wildcard bench/*.py))))
 STAMP := $(shell cat pyproject.toml constraints.txt | cksum | tr ' ' -)
 
-.PHONY: help demo test faults bench check fix docs setup-demo setup-dev
+.PHONY: help demo test faults bench check fix docs setup-demo setup-dev setup-bench
 
 help:
 	@echo "make demo    install, then train a small model and let it write (lilliput tour)"
@@ -28,8 +28,9 @@ test: setup-dev
 faults: setup-dev
 	$(BIN)/python -m pytest -n 2 -m "not gpu and not browser and not network" --promises tests/faults
 
-bench: setup-dev
-	for name in $(BENCHES); do $(BIN)/python -m bench.$$name || exit 1; done
+bench: setup-bench
+	@missed=; for name in $(BENCHES); do echo "== $$name"; $(BIN)/python -m bench.$$name || missed="$$missed $$name"; done; \
+	test -z "$$missed" || { echo "missed a limit or failed:$$missed" >&2; exit 1; }
 
 check: setup-dev
 	$(BIN)/ruff check .
@@ -43,12 +44,15 @@ fix: setup-dev
 docs: setup-dev
 	$(BIN)/python docs/generate.py
 
-# The stamp holds what was installed from which pyproject.toml and constraints.txt; a `dev` one serves the demo too.
+# The stamp holds what was installed from which pyproject.toml and constraints.txt; a `dev` one serves the demo too, a `bench` one both.
 setup-demo:
 	@grep -qs "^$(STAMP) " $(VENV)/installed || $(MAKE) --no-print-directory install KIND=demo EXTRAS=
 
 setup-dev:
-	@grep -qs "^$(STAMP) dev$$" $(VENV)/installed || $(MAKE) --no-print-directory install KIND=dev EXTRAS='[dev]'
+	@grep -qs "^$(STAMP) \(dev\|bench\)$$" $(VENV)/installed || $(MAKE) --no-print-directory install KIND=dev EXTRAS='[dev]'
+
+setup-bench:
+	@grep -qs "^$(STAMP) bench$$" $(VENV)/installed || $(MAKE) --no-print-directory install KIND=bench EXTRAS='[dev,bench]'
 
 .PHONY: install
 install:

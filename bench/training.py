@@ -7,12 +7,12 @@ that it records, in the precision that calibration chooses. Peaks of memory are 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -67,7 +67,7 @@ def main() -> None:
     if wanted.once:
         shape, name = wanted.once
         seconds = contestants(SHAPES[shape])[name]()
-        print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+        print(json.dumps({"seconds": seconds, "peak": own_peak()}))
         return
     print("| shape | Lilliput, tokens/s | peak MB | beside | tokens/s | peak MB | times as fast | limit |")
     print("|---|---|---|---|---|---|---|---|", flush=True)
@@ -97,6 +97,12 @@ def compare(shape: Shape, rounds: int) -> list[bool]:
 
 def figures(seconds: dict[str, list[float]], peaks: dict[str, float], name: str) -> list[str]:
     return [f"{1 / median(seconds[name]):,.0f}", f"{peaks[name]:.0f}"]
+
+
+def own_peak() -> float:
+    """MB that this process held at most; `getrusage` would count what its parent held before."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def peak(shape: Shape, name: str) -> float:
@@ -169,7 +175,8 @@ def trainer(shape: Shape, *, bf16: bool = False) -> float:
             bf16=bf16, logging_steps=log_every(shape), save_strategy="no", report_to="none", disable_tqdm=True,
             learning_rate=1e-3, weight_decay=0.1, adam_beta2=0.95,
         )  # fmt: skip
-        Trainer(GPT2LMHeadModel(config), arguments, train_dataset=rows, callbacks=[Clock()]).train()
+        with redirect_stdout(sys.stderr):
+            Trainer(GPT2LMHeadModel(config), arguments, train_dataset=rows, callbacks=[Clock()]).train()
     counted = ends[log_every(shape) - 1 :]
     return (counted[-1] - counted[0]) / (len(counted) - 1)
 
