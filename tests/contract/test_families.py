@@ -1,6 +1,7 @@
 """What every model family promises: one named in `ModelConfig` needs a line in SMALL and passes all of this."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -16,6 +17,7 @@ from lilliput.models.weights import build_model, counts, fill, outline, tensors
 from lilliput.nn import kernels
 from lilliput.nn.kernels import Kernels
 from lilliput.nn.loss import token_nats
+from lilliput.nn.packed import packed
 from lilliput.training.memory import checkpoint_activations
 
 VOCAB = 31
@@ -178,6 +180,18 @@ def test_decoding_step_by_step_equals_one_whole_forward(model, dtype, tolerance)
         parts = [logits(model, part, state=state) for part in tokens.split([10, 1, 1, 5, 1, 1, 1, 1, 3], dim=1)]
     atol = within(tolerance, model) * whole.std().item()
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=0, atol=atol)
+
+
+@torch.no_grad()
+def test_packed_weights_decode_as_plain_ones(config, model):
+    tokens, found = draw(2, 12), []
+    for context in (nullcontext(), packed(model)):
+        state = model.new_state(batch=2, length=12)
+        with context:
+            found.append(torch.cat([logits(model, part, state=state) for part in tokens.split(1, dim=1)], dim=1))
+    plain, by_packed = found
+    atol = within(1e-6, model) * (plain.max() - plain.min()).item()
+    torch.testing.assert_close(by_packed, plain, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)])

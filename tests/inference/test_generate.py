@@ -1,3 +1,5 @@
+from weakref import WeakKeyDictionary
+
 import pytest
 import torch
 
@@ -5,6 +7,7 @@ from lilliput.inference.generate import generate, stream, unread, window_start
 from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.modern import ModernConfig
 from lilliput.models.weights import build_model
+from lilliput.nn import packed as packing
 from lilliput.tokens.bytes import END, ByteTokenizer
 
 PROMPTS = ["Once upon a time", "", "The cat", "é", "a rather longer prompt than the others are"]
@@ -150,6 +153,18 @@ def test_neither_global_random_state_nor_training_mode_changes(model):
     writing.close()
     assert model.training
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("was_training", [True, False])
+def test_packed_weights_are_gone_after_writing_in_a_pause_of_training(was_training, monkeypatch):
+    model = build_model(ModernConfig(dim=32, num_layers=1, num_heads=2, ffn_dim=48, max_positions=40), 256, seed=0)
+    kept = monkeypatch.setattr(packing, "_kept", found := WeakKeyDictionary()) or found
+    writing = stream(model.train(was_training), TOKENIZER, ["x"], SamplingConfig(max_tokens=4))
+    next(writing)
+    assert not any("forward" in vars(module) for module in model.modules())
+    assert list(kept) == [model]
+    writing.close()
+    assert bool(kept) != was_training
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lilliput.inference.sampling import SamplingConfig, choose, penalise, uniform
+from lilliput.inference.sampling import SamplingConfig, choose, likeliest, penalise, uniform
 from lilliput.inference.stopping import StopWatch
 from lilliput.models.contract import LanguageModel
+from lilliput.nn.packed import forget, packed
 from lilliput.nn.state import State
 from lilliput.tokens.text import TextStream
 from lilliput.tokens.tokenizer import Tokenizer
@@ -67,6 +68,8 @@ def stream(
             yield from _write(model, rows[first : first + batch_size], config)
     finally:
         model.train(was_training)
+        if was_training:
+            forget(model)
 
 
 def generate(
@@ -137,6 +140,7 @@ class _Reading:
 
     def __init__(self, model: LanguageModel, rows: Sequence[_Row]) -> None:
         self.model, self.rows = model, rows
+        self.packed = packed(model)
         self.positions: int | None = model.config.max_positions
         windows = [row.ids[window_start(len(row.ids), self.positions) :] for row in rows]
         self.columns = max(map(len, windows))
@@ -162,8 +166,9 @@ class _Reading:
     def _read(self, tokens: list[list[int]], documents: list[list[int]] | None = None) -> Tensor:
         device = next(self.model.parameters()).device
         apart = None if documents is None else torch.tensor(documents, device=device)
-        output = self.model(torch.tensor(tokens, device=device), documents=apart, state=self.state)
-        logits: Tensor = self.model.head(output.features[:, -1])
+        with self.packed:
+            output = self.model(torch.tensor(tokens, device=device), documents=apart, state=self.state)
+            logits: Tensor = self.model.head(output.features[:, -1])
         return logits
 
 
@@ -183,7 +188,7 @@ def _write(model: LanguageModel, rows: Sequence[_Row], config: SamplingConfig) -
 
 
 def _next_tokens(reading: _Reading, config: SamplingConfig) -> list[int]:
-    logits, rows = reading.logits.clone(), reading.rows
+    logits, rows = reading.logits, reading.rows
     tokenizer = rows[0].tokenizer
     if tokenizer.begin != tokenizer.end:
         logits[:, tokenizer.begin] = float("-inf")  # never a target in training, so its logit means nothing
@@ -192,6 +197,8 @@ def _next_tokens(reading: _Reading, config: SamplingConfig) -> list[int]:
         for i, row in enumerate(rows):
             seen[i, row.ids[1:]] = True  # not begin: where it is end too, texts would go on for ever
         logits = penalise(logits, seen.to(logits.device), config.repetition_penalty)
+    if config.is_greedy:
+        return likeliest(logits).tolist()
     uniforms = torch.tensor([uniform(config.seed, row.sample, row.written) for row in rows], dtype=torch.float64)
     return choose(logits, config, uniforms).tolist()
 

@@ -1,5 +1,6 @@
 """Sampling: from logits to the next token, as pure functions with draws that know only their own sample."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -64,8 +65,7 @@ def candidates(logits: Tensor, config: SamplingConfig) -> Candidates:
     keep = min(config.top_k or logits.shape[-1], logits.shape[-1])
     values, ids = torch.topk(logits.detach().float(), keep, dim=-1)  # (B, C), best first
     values, ids = values.cpu(), ids.cpu()  # the same draws on every device; MPS has no float64
-    if not torch.isfinite(values[:, 0]).all():
-        raise LilliputError("the model's logits are not finite", "use an earlier checkpoint of the run", Exit.DIVERGED)
+    _refuse_infinite(values[:, 0])
     behind = values.double() - values[:, :1].double()  # first, so that no temperature overflows
     probabilities = (behind / (config.temperature or 1.0)).softmax(-1)
     probabilities = _normalised(_up_to(probabilities, config.top_p))
@@ -76,7 +76,7 @@ def candidates(logits: Tensor, config: SamplingConfig) -> Candidates:
 def choose(logits: Tensor, config: SamplingConfig, uniforms: Tensor) -> Tensor:
     """One token (B,) for each row of logits (B, V); uniforms (B,) in [0, 1) decide unless the choice is greedy."""
     if config.is_greedy:
-        return candidates(logits, _BEST).ids[:, 0]
+        return likeliest(logits)
     found = candidates(logits, config)
     total = found.probabilities.cumsum(-1)  # (B, C)
     at = torch.searchsorted(total, uniforms.double()[:, None] * total[:, -1:], right=True)  # (B, 1)
@@ -89,7 +89,17 @@ def uniform(seed: int, sample: int, position: int) -> float:
     return (hash64("sample", seed, sample, position) >> 11) / 2.0**53
 
 
-_BEST = SamplingConfig(top_k=1)
+def likeliest(logits: Tensor) -> Tensor:
+    """The token (B,) with the highest of logits (B, V)."""
+    values, ids = logits.max(dim=-1)
+    _refuse_infinite(values)
+    return ids.cpu()
+
+
+def _refuse_infinite(best: Tensor) -> None:
+    """Of the best logits (B,): a diverged model's are infinite or no numbers."""
+    if not all(map(math.isfinite, best.tolist())):
+        raise LilliputError("the model's logits are not finite", "use an earlier checkpoint of the run", Exit.DIVERGED)
 
 
 def _up_to(probabilities: Tensor, share: float) -> Tensor:

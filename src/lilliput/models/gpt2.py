@@ -75,7 +75,7 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.dim, config.norm_eps, bias=config.bias)
         inner = config.ffn_dim or 4 * config.dim
         self.feed_forward = FeedForward(config.dim, inner, config.activation, bias=config.bias)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
 
     def forward(self, x: Tensor, sight: Sight) -> Tensor:
         x = x + self.dropout(self.attention(self.attention_norm(x), sight))
@@ -97,7 +97,7 @@ class GPT2(LanguageModel):
         self.config, self.vocab_size = config, vocab_size
         self.embed = nn.Embedding(vocab_size, config.dim)
         self.embed_position = nn.Embedding(config.max_positions, config.dim)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.num_layers))
         self.norm = nn.LayerNorm(config.dim, config.norm_eps, bias=config.bias)
         self.head = nn.Linear(config.dim, vocab_size, bias=False)

@@ -126,9 +126,10 @@ def attend(
     if sight.state is not None:
         k, v = sight.state.extend(layer, k, v)
     slots = k.shape[2]
-    form = kernels().attention_of(q)
-    weigh: Callable[..., Tensor] = partial(_weigh, form=form, sinks=sinks, scale=scale, dropout=dropout)
-    blocks = blocks_of(q.shape[2], slots, window)
+    weigh: Callable[..., Tensor] = partial(
+        _weigh, form=kernels().attention_of(q), sinks=sinks, scale=scale, dropout=dropout
+    )
+    blocks = None if sight.time == 1 else blocks_of(q.shape[2], slots, window)
     if blocks is None or window is None:
         return weigh(q, k, v, sight.mask(window, slots))
     early_mask, late_mask = sight.block_masks(slots, blocks)

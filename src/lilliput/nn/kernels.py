@@ -27,6 +27,8 @@ class Kernels:
     """
     ternary: Ternary | None = None
     """Products of ternary weights on a CPU: in fp32 or in an 8-bit kernel, the same bits by each; None: the fastest."""
+    decoding: Literal["packed", "plain"] | None = None
+    """Linear layers of few rows without gradients, on a CPU: `packed` copies of the weights; None is packed."""
     orthogonal: Literal["bf16", "fp32"] | None = None
     """Format of Muon's iterations; None is bf16 where the device multiplies in it, and fp32 elsewhere."""
     logits_at_once: int = 2**26

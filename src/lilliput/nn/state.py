@@ -68,11 +68,12 @@ class KVCache(State):
 
 def _extend(held: Tensor, new: Tensor, start: int) -> Tensor:
     """Put tokens from `start` on, (B, K, T, E), into slots (B, K, L, E); what the new ones may see comes back."""
-    slots, time, new = held.shape[2], new.shape[2], new.detach().to(held.dtype)
+    slots, time, new = held.shape[2], new.shape[2], new.detach() if new.requires_grad else new
     end = start + time
     if end <= slots:
-        held[:, :, start:end] = new
-        return held[:, :, :end]
+        held.narrow(2, start, time).copy_(new)
+        return held.narrow(2, 0, end)
+    new = new.to(held.dtype)
     if time == 1:
         held[:, :, start % slots] = new[:, :, 0]
         return held
