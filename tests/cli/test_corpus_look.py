@@ -16,10 +16,7 @@ from lilliput.tokens.shards import INDEX, MANIFEST, TOKENS, write_shard
 HOSTILE = "a\x1b]0;title\x07\x1b[31m\x9b2J\u202eb\u2066\x00\x08\r\n"
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def lilliput(capsys, *words):

@@ -10,11 +10,7 @@ from lilliput.runs.home import tokenizers
 from lilliput.tokens import load
 from lilliput.tokens.special import CONVERSATION
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("LILLIPUT_HOME", str(tmp_path / "home"))
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("own_folder")
 
 
 def lilliput(capsys, *words):

@@ -35,7 +35,7 @@ def finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         for step in (1, 2):
             model = build_model(chosen.model, tokenizer.size, seed=step)
             optimizer = build_optimizer(model, chosen.optim)
-            checkpoint.save(run.commit, step, model, optimizer, {}, tokenizer=tokenizer.fingerprint)
+            run.commit(step, checkpoint.contents(step, model, optimizer, {}, tokenizer=tokenizer.fingerprint))
         run.lock.release()
         return run
 

@@ -1,6 +1,5 @@
 import copy
 import json
-from functools import partial
 
 import pytest
 import torch
@@ -10,7 +9,7 @@ from lilliput.config.errors import Exit, LilliputError
 from lilliput.optim import AdamWConfig, MuonConfig, build_optimizer
 from lilliput.runs.checkpoints import commit, listing
 from lilliput.runs.damage import Damaged
-from lilliput.training.checkpoint import contents, load, save
+from lilliput.training.checkpoint import contents, load
 from lilliput.training.loop import train
 
 CONFIGS = [AdamWConfig(lr=1e-2), MuonConfig()]
@@ -36,11 +35,8 @@ def trained(build, batches, tmp_path):
         model = build(dropout=0.2)
         optimizer = build_optimizer(model, config, dtype)
         steps_of(model, optimizer, batches, 0, 3)
-        return (
-            model,
-            optimizer,
-            save(partial(commit, tmp_path), 3, model, optimizer, {"tokens_seen": 7}, tokenizer="aa"),
-        )
+        write = contents(3, model, optimizer, {"tokens_seen": 7}, tokenizer="aa")
+        return model, optimizer, commit(tmp_path, 3, write)
 
     return trained
 
@@ -154,7 +150,7 @@ def test_a_value_that_is_not_finite_is_never_committed(trained, tmp_path, where)
     target = model.blocks[0].up.bias.data if where == "weight" else optimizer.tensors()["embedding.weight/exp_avg"]
     target.view(-1)[3] = float("inf")
     with pytest.raises(LilliputError, match="not finite after step 4") as failure:
-        save(partial(commit, tmp_path), 4, model, optimizer, {}, tokenizer="aa")
+        commit(tmp_path, 4, contents(4, model, optimizer, {}, tokenizer="aa"))
     assert failure.value.code == Exit.DIVERGED
     assert [step for step, _ in listing(tmp_path)] == [3]
 
@@ -162,7 +158,7 @@ def test_a_value_that_is_not_finite_is_never_committed(trained, tmp_path, where)
 def test_a_checkpoint_before_the_first_update_starts_the_same_run(build, batches, tmp_path):
     model = build()
     optimizer = build_optimizer(model, CONFIGS[0])
-    path = save(partial(commit, tmp_path), 0, model, optimizer, {}, tokenizer="aa")
+    path = commit(tmp_path, 0, contents(0, model, optimizer, {}, tokenizer="aa"))
     expected = steps_of(model, optimizer, batches, 0, 2)
     resumed = build(seed=50)
     other = build_optimizer(resumed, CONFIGS[0])

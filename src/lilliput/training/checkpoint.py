@@ -28,25 +28,6 @@ DTYPES = {
 }
 
 State = dict[str, Any]
-Commit = Callable[[int, Write, Mapping[str, Any]], Path]
-"""`Run.commit`, or `runs.checkpoints.commit` of a folder."""
-
-
-def save(
-    commit: Commit,
-    step: int,
-    model: LanguageModel,
-    optimizer: Optimizer,
-    state: Mapping[str, Any],
-    *,
-    tokenizer: str,
-    manifest: Mapping[str, Any] | None = None,
-) -> Path:
-    """Commit a checkpoint of `step` updates, as `Run.commit` does; `tokenizer` is its tokenizer's hash.
-
-    Raises `LilliputError` (diverged) for a value that is not finite, and OSError; nothing is committed then.
-    """
-    return commit(step, contents(step, model, optimizer, state, tokenizer=tokenizer), manifest or {})
 
 
 def contents(
@@ -58,7 +39,11 @@ def contents(
     tokenizer: str,
     copied: bool = False,
 ) -> Write:
-    """What writes a checkpoint's files; `copied`, it holds the values of this moment, whatever training does next."""
+    """What writes a checkpoint's files, for `Run.commit`; `tokenizer` is its tokenizer's hash.
+
+    `copied`, it holds the values of this moment, whatever training does next. When it writes, it raises `LilliputError`
+    (diverged) for a value that is not finite, and OSError; nothing is committed then.
+    """
     document = {
         **state,
         "step": step,
@@ -88,7 +73,7 @@ def load(
     tokenizer: str | None = None,
     weights_only: bool = False,
 ) -> State:
-    """Fill a model, and the optimizer built over it, from an intact checkpoint; returns what `save` was given.
+    """Fill a model, and the optimizer built over it, from an intact checkpoint; returns what `contents` was given.
 
     With `weights_only`, or without `optimizer`, the optimizer's state stays what it is. Raises `Damaged`, and
     `LilliputError` (content) for a checkpoint of another family, vocabulary or tokenizer; nothing is changed then.
