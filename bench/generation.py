@@ -5,6 +5,7 @@ once per token at the rate at which this machine reads memory, measured in the s
 """
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
@@ -100,7 +101,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
-    rate = read_rate()
+    rate, missed = read_rate(), 0
     print(f"{wanted.precision}, {wanted.threads} threads, memory read at {rate / 1e9:.1f} GB/s")
     for name in wanted.models.split(","):
         make, tokens, promised = PAIRS[name]
@@ -108,12 +109,14 @@ def main() -> None:
         ours, theirs = (model.to(dtype) for model in make())
         bound = rate / sum(tensor.nbytes for tensor in read_per_token(ours))
         for batch in map(int, wanted.batches.split(",")):
-            compare(name, ours, theirs, batch, tokens, wanted.rounds, bound, promised)
+            missed += not compare(name, ours, theirs, batch, tokens, wanted.rounds, bound, promised)
+    sys.exit(missed > 0)
 
 
 def compare(
     name: str, ours: LanguageModel, theirs: Any, batch: int, tokens: int, rounds: int, bound: float, promised: float
-) -> None:
+) -> bool:
+    """Whether ours is as many times as fast as promised."""
     letters = Letters(ours.vocab_size)
     prompts = ["".join(chr(97 + (7 * i + j * j) % 26) for j in range(PROMPT - 1)) for i in range(batch)]
     ids = torch.tensor([[letters.begin, *letters.encode(prompt)] for prompt in prompts])
@@ -137,7 +140,9 @@ def compare(
     print(f"{name}, batch {batch}, {len(set(chain(*one)))} different tokens, {same} of {batch * tokens} equal")
     for who, speed in speeds.items():
         print(f"  {who}: {speed:,.0f} tokens per second, {speed / batch / bound:.2f} of the read bound")
-    print(f"  {ratio(seconds, 'transformers', 'lilliput')} (promised: at least {promised})", flush=True)
+    found = ratio(seconds, "transformers", "lilliput")
+    print(f"  {found} (promised: at least {promised})", flush=True)
+    return found.value >= promised
 
 
 def read_per_token(model: LanguageModel) -> list[Tensor]:
