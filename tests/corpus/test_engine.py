@@ -1,5 +1,7 @@
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,13 @@ def test_a_damaged_result_is_named_with_the_way_out(folder):
         with pytest.raises(LilliputError, match="are damaged") as failed:
             list(source(folder).documents(Reader(Reading())))
         assert failed.value.action.startswith("delete the folder")
+
+
+def test_a_draft_whose_process_was_still_dying_when_its_piece_was_begun_anew_is_removed_by_the_next_build_r18(folder):
+    folders = source(folder).folders(Reading(), None)
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    draft = folders[0].parent / f".tmp-{folders[0].name}-{dead.pid}-0a0a-0"
+    draft.mkdir()
+    source(folder).folders(Reading(), None)
+    assert not draft.exists()

@@ -1,7 +1,9 @@
 import os
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from lilliput.runs.commit import commit_folder
@@ -50,3 +52,17 @@ def test_leftovers_of_dead_processes_are_removed_and_those_of_living_ones_are_no
         (tmp_path / f".tmp-done-{pid}-0a0a-0").mkdir()
     commit_folder(tmp_path / "done", write("a"))
     assert {path.name for path in tmp_path.iterdir()} == {"done", f".tmp-done-{os.getppid()}-0a0a-0"}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no zombies")
+def test_a_killed_process_that_nobody_has_asked_after_is_dead(tmp_path):
+    zombie = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert zombie.stdout is not None
+    zombie.stdout.read()  # returns when the process has closed its end
+    while psutil.Process(zombie.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    (tmp_path / f".tmp-done-{zombie.pid}-0a0a-0").mkdir()
+    commit_folder(tmp_path / "done", write("a"))
+    zombie.wait()
+    zombie.stdout.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["done"]

@@ -11,7 +11,7 @@ from lilliput.corpus.filters import Rule
 from lilliput.corpus.processes import cores, share
 from lilliput.corpus.reading import Reader, Reading
 from lilliput.corpus.sources.entry import Entry, limit
-from lilliput.runs.commit import commit_folder
+from lilliput.runs.commit import commit_folder, remove_leftovers
 
 SMALL = 4 << 20
 """Bytes that are cleaned sooner than a process starts."""
@@ -55,11 +55,12 @@ def run(jobs: Sequence[Job], workers: int = 0) -> int:
     The results do not depend on how many there are. Raises what the first job that failed, in their order, raised.
     """
     left = [job for job in jobs if not job.folder.exists()]
-    if not left:
-        return 0
-    with watching.working(f"cleaning {left[0].source.label}", files=len(left)) as work:
-        for counts in share(Job.run, left, min(workers or _useful(left), len(left))):
-            work.finish(*counts)
+    if left:
+        with watching.working(f"cleaning {left[0].source.label}", files=len(left)) as work:
+            for counts in share(Job.run, left, min(workers or _useful(left), len(left))):
+                work.finish(*counts)
+    for parent in {job.folder.parent for job in jobs}:  # of processes that were still dying when their piece was begun
+        remove_leftovers(parent)
     return len(left)
 
 

@@ -13,7 +13,7 @@ def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
     Whatever stops `write`, nothing is left of the draft; what a killed process left is removed by the next.
     """
-    _remove_leftovers(folder)
+    remove_leftovers(folder.parent, folder.name)
     draft = durable.scratch(folder.parent, folder.name)
     try:
         durable.make_dir(draft, new=True)
@@ -30,7 +30,16 @@ def commit_folder(folder: Path, write: Callable[[Path], None]) -> None:
             durable.remove_tree(draft)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for draft in folder.parent.glob(f".tmp-{folder.name}-*-*-*"):
-        if not psutil.pid_exists(int(draft.name.split("-")[-3])):
+def remove_leftovers(parent: Path, label: str = "*") -> None:
+    """Remove the drafts in `parent`, of the folder named `label` or of all, whose processes have ended."""
+    for draft in parent.glob(f".tmp-{label}-*-*-*"):
+        if _has_ended(int(draft.name.split("-")[-3])):
             durable.remove_tree(draft)
+
+
+def _has_ended(process: int) -> bool:
+    """Whether a process is gone, or is a zombie: killed, and not yet asked after."""
+    try:
+        return bool(psutil.Process(process).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
