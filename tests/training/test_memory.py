@@ -1,9 +1,11 @@
+import platform
+
 import pytest
 
 from lilliput.config.errors import Exit, LilliputError
 from lilliput.optim import AdamWConfig, build_optimizer
 from lilliput.training.loop import train
-from lilliput.training.memory import checkpoint_activations
+from lilliput.training.memory import checkpoint_activations, keep_freed_memory
 
 
 def trained(model, batches):
@@ -41,3 +43,8 @@ def test_a_family_without_blocks_is_refused(build):
     with pytest.raises(LilliputError, match="no list of blocks") as refusal:
         checkpoint_activations(model)
     assert refusal.value.code == Exit.RECIPE
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked")
+def test_glibc_takes_each_of_our_wishes_for_freed_memory():
+    assert keep_freed_memory()

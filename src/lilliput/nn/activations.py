@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lilliput.nn.kernels import is_eager_cpu
+from lilliput.nn.widening import widened
+
 Activation = Literal["gelu", "gelu_tanh", "relu_squared"]
 
 SLOPE = 2 * math.sqrt(2 / math.pi)
@@ -35,17 +38,12 @@ ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {
 }
 
 
-def is_eager_cpu(x: Tensor) -> bool:
-    """Where each operation is a pass over memory of its own: a compiler joins them itself."""
-    return x.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
 class _GeluTanh(torch.autograd.Function):
     """0.6 of the time of torch's, whose tanh is slow on a CPU; half precision rounds once, at the end."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
-        wide = _widened(x)
+        wide = widened(x)
         gate = (wide * wide).mul_(SLOPE * CUBIC).add_(SLOPE).mul_(wide).sigmoid_()
         ctx.save_for_backward(x, gate)
         return (wide * gate).to(x.dtype)
@@ -53,7 +51,7 @@ class _GeluTanh(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         x, gate = ctx.saved_tensors
-        wide = _widened(x)
+        wide = widened(x)
         inner = (wide * wide).mul_(3 * SLOPE * CUBIC).add_(SLOPE).mul_(wide)  # x times the sigmoid's inner slope
         inner.mul_(torch.addcmul(gate, gate, gate, value=-1)).add_(gate)
         return inner.mul_(gradients[0]).to(x.dtype)
@@ -73,7 +71,3 @@ class _ReluSquared(torch.autograd.Function):
         (positive,) = ctx.saved_tensors
         slope: Tensor = gradients[0] * positive
         return slope.mul_(2)
-
-
-def _widened(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

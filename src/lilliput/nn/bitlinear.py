@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from lilliput.nn.ternary import LEAST, WORTH_PACKING, Ternary, pack, ternary, unpack
+from lilliput.nn.widening import widened
 
 # Shapes: M tokens, I inputs, O outputs, R = O / 4 rounded up
 
@@ -147,7 +148,7 @@ class _Product(torch.autograd.Function):
 
 def _codes(x: Tensor, norm: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Of x (M, I), in fp32 or wider: whole numbers from -127 to 127, the norm's factor and quanta per unit (M, 1)."""
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    wide = widened(x)
     shrink = (torch.linalg.vecdot(wide, wide) / wide.shape[1]).add_(eps).rsqrt_()[:, None]
     y = (wide * shrink).mul_(norm)
     quanta = 127 / y.abs().amax(dim=1, keepdim=True).clamp_(min=LEAST)

@@ -51,6 +51,11 @@ class Kernels:
         return torch.bfloat16 if chosen == "bf16" else torch.float32
 
 
+def is_eager_cpu(x: Tensor) -> bool:
+    """Where each operation is a pass over memory of its own: a compiler joins them itself, and a GPU has fused ones."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device itself multiplies in bfloat16: emulated, it is many times slower than fp32."""
     if device.type == "cuda":

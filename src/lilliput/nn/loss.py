@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from lilliput.nn.cross_entropy import cross_entropy, joined, widened
+from lilliput.nn.cross_entropy import cross_entropy, joined
 from lilliput.nn.kernels import kernels
+from lilliput.nn.widening import widened
 
 # Shapes: B batch, T time, D dim, V vocab, N tokens of a chunk
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lilliput.nn.bitlinear import BitLinear
 from lilliput.nn.norms import rms
 from lilliput.nn.recurrence import Course, Mode, ShortConvolution
+from lilliput.nn.widening import widened
 
 # Shapes: B batch, T time, D dim, S state width, F ffn dim
 
@@ -57,14 +58,14 @@ class MLGRU(nn.Module):
         """x (B, T, D); `floor` (S,) is the least that the forget gate lets through."""
         if self.convolution is not None:
             x = self.convolution(x, course)
-        forget = _wide(self.forget(x)).sigmoid()  # (B, T, S)
+        forget = widened(self.forget(x)).sigmoid()  # (B, T, S)
         if floor is not None:
             forget = floor + (1 - floor) * forget
         if self.training:
             course.note(self.layer, forget)
-        x_in = F.silu(_wide(self.input(x))) * (1 - forget)
+        x_in = F.silu(widened(self.input(x))) * (1 - forget)
         h = course.scan(self.layer, forget, x_in, self.mode)  # (B, T, S)
-        gate = rms(_wide(self.gate(x)), self.norm_eps) * self.gate_norm
+        gate = rms(widened(self.gate(x)), self.norm_eps) * self.gate_norm
         return self.output((gate * F.silu(h)).to(x.dtype))  # type: ignore[no-any-return]
 
 
@@ -108,7 +109,3 @@ def ternary_monitors(model: nn.Module) -> dict[str, Tensor]:
     minus, zero, plus = torch.stack([kept.shares for kept in found]).mean(dim=0).unbind()
     scale = torch.stack([kept.scale for kept in found]).mean()
     return {"ternary.minus": minus, "ternary.zero": zero, "ternary.plus": plus, "ternary.scale": scale}
-
-
-def _wide(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))

@@ -6,10 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lilliput.nn.kernels import is_eager_cpu
+
 
 def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
     """Divide x (..., D) by its root mean square."""
-    if x.device.type == "cpu" and not torch.compiler.is_compiling():  # a compiler joins the operations itself
+    if is_eager_cpu(x):
         return _Rms.apply(x, eps)  # type: ignore[no-any-return, no-untyped-call]
     return F.rms_norm(x, x.shape[-1:], eps=eps)
 

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lilliput.nn.kernels import is_eager_cpu
+
 # Shapes: B batch, T time, H heads, E head dim
 
 Rotation = tuple[Tensor, Tensor]
@@ -63,7 +65,7 @@ def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype,
 def rotate(x: Tensor, turn: Rotation) -> Tensor:
     """Turn each pair of x (B, H, T, E) by its position's angle."""
     cos, sin = (part.to(x.dtype) for part in turn)
-    if x.device.type == "cpu" and not torch.compiler.is_compiling():
+    if is_eager_cpu(x):
         return _Rotate.apply(x, cos, sin)  # type: ignore[no-any-return, no-untyped-call]
     return x * cos + _swapped(x) * sin
 

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lilliput.nn.kernels import is_eager_cpu
+
 # Shapes: B batch, T time, S slots seen, H query heads, K key/value heads, E head dim
 
 
@@ -15,7 +17,7 @@ def sunk_attention(q: Tensor, k: Tensor, v: Tensor, sinks: Tensor, mask: Tensor 
     Without a mask (B or 1, 1, T, S; true = visible) it is causal, or T is 1 and sees all.
     """
     scale = q.shape[-1] ** -0.5 if scale is None else scale
-    if q.device.type == "cpu" and not torch.compiler.is_compiling():
+    if is_eager_cpu(q):
         bias = None
         if mask is not None:
             bias = torch.zeros(mask.shape, dtype=q.dtype, device=q.device).masked_fill_(~mask, float("-inf"))

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from lilliput.config.errors import Exit, LilliputError
+from lilliput.corpus.files import amount
 from lilliput.models.contract import LanguageModel
 from lilliput.nn.experts import Mixture
 from lilliput.optim import Optimizer
@@ -42,7 +43,7 @@ class Room:
 
     def __str__(self) -> str:
         several = f"{self.most} checkpoints" if self.most > 1 else "1 checkpoint"
-        return f"{_words(self.total)} on the disk at most: {several} of {_words(self.one)}, logs of {_words(self.logs)}"
+        return f"{amount(self.total)} on the disk at most: {several} of {amount(self.one)}, logs of {amount(self.logs)}"
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def refuse(run: Run, room: Room) -> None:
     there, free = _held(run), shutil.disk_usage(run.path).free
     if room.total - there <= free:
         return
-    already = f", of which it has {_words(there)}" if there else ""
+    already = f", of which it has {amount(there)}" if there else ""
     raise LilliputError(
-        f"{run.path} would need {room}{already}; {_words(free)} are free",
-        f"free {_words(room.total - there - free)}, let fewer checkpoints stay (rhythm.keep=1, rhythm.save_seconds=0), "
+        f"{run.path} would need {room}{already}; {amount(free)} are free",
+        f"free {amount(room.total - there - free)}, let fewer checkpoints stay (rhythm.keep=1, rhythm.save_seconds=0), "
         "or name a run on another disk with `--run`",
         Exit.DISK_FULL,
     )
@@ -152,10 +153,3 @@ def _held(run: Run) -> int:
 
 def _on_disk(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
-
-
-def _words(count: int) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count / 1000:.0f} kB"
