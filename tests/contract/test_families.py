@@ -1,7 +1,6 @@
 """What every model family promises: one named in `ModelConfig` needs a line in SMALL and passes all of this."""
 
 import math
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -184,14 +183,31 @@ def test_decoding_step_by_step_equals_one_whole_forward(model, dtype, tolerance)
 
 @torch.no_grad()
 def test_packed_weights_decode_as_plain_ones(config, model):
-    tokens, found = draw(2, 12), []
-    for context in (nullcontext(), packed(model)):
+    tokens, found, twin = draw(2, 12), [], packed(model)
+    assert (twin is model) == (config.family == "hgrn_bit")  # all its matrices are ternary
+    for reader in (model, twin):
         state = model.new_state(batch=2, length=12)
-        with context:
-            found.append(torch.cat([logits(model, part, state=state) for part in tokens.split(1, dim=1)], dim=1))
+        parts = [logits(model, tokens[:, :3], state=state)]  # a prompt is read by the model itself
+        parts += [logits(reader, part, state=state) for part in tokens[:, 3:].split(1, dim=1)]
+        found.append(torch.cat(parts, dim=1))
     plain, by_packed = found
     atol = within(1e-6, model) * (plain.max() - plain.min()).item()
     torch.testing.assert_close(by_packed, plain, rtol=0, atol=atol)
+
+
+def test_training_goes_on_after_writing_in_a_pause(model):
+    def gradient():
+        torch.manual_seed(3)
+        return torch.autograd.grad(loss(model.train(), tokens), model.head.weight)[0]
+
+    tokens = draw(2, 12)
+    with torch.random.fork_rng():
+        expected = gradient()
+        with torch.inference_mode():
+            state = model.eval().new_state(batch=2, length=4)
+            logits(model, tokens[:, :3], state=state)
+            logits(packed(model), tokens[:, 3:4], state=state)
+        assert torch.equal(gradient(), expected)
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float32, 1e-5), (torch.float64, 1e-12)])

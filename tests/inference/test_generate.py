@@ -161,7 +161,6 @@ def test_packed_weights_are_gone_after_writing_in_a_pause_of_training(was_traini
     kept = monkeypatch.setattr(packing, "_kept", found := WeakKeyDictionary()) or found
     writing = stream(model.train(was_training), TOKENIZER, ["x"], SamplingConfig(max_tokens=4))
     next(writing)
-    assert not any("forward" in vars(module) for module in model.modules())
     assert list(kept) == [model]
     writing.close()
     assert bool(kept) != was_training

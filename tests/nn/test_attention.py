@@ -1,4 +1,4 @@
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import torch
 from lilliput.nn import kernels
 from lilliput.nn.attention import Sight, attend, positions, refuse_heads
 from lilliput.nn.kernels import Kernels
+from lilliput.nn.rope import Yarn, rotation
 from lilliput.nn.state import KVCache
 from lilliput.nn.windows import blocks_of, keys_per_query
 
@@ -219,3 +220,22 @@ def test_dropout_drops_whole_weights_and_keeps_their_mean(form, sunk):
 def test_impossible_heads_are_refused_with_what_would_fit(shape, told):
     with pytest.raises(ValueError, match=told):
         refuse_heads(**shape)
+
+
+@pytest.mark.parametrize("yarn", [None, Yarn(factor=4.0, original_length=8)])
+def test_a_token_after_others_turns_as_it_would_among_them(yarn):
+    state, turns = KVCache([None], 2, 12), []
+    for time in (3, 1, 1, 4, 1):
+        sight = Sight(torch.zeros(2, time, dtype=torch.long), None, state)
+        turns.append(sight.turn(partial(rotation, head_dim=24, theta=1e4, dtype=torch.float32, yarn=yarn)))
+    whole = rotation(torch.arange(10), 24, 1e4, torch.float32, yarn)
+    for found, expected in zip(map(torch.cat, zip(*turns, strict=True)), whole, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_tokens_of_padded_rows_turn_by_their_own_positions():
+    state = KVCache([None], 2, 12)
+    Sight(torch.zeros(2, 3, dtype=torch.long), torch.tensor([[0, 0, 0], [-1, 0, 0]]), state)
+    sight = Sight(torch.zeros(2, 1, dtype=torch.long), None, state)
+    cos, _ = sight.turn(partial(rotation, head_dim=8, theta=1e4, dtype=torch.float32))
+    torch.testing.assert_close(cos[:, 0, 0, 0], torch.tensor([3.0, 2.0]).cos())

@@ -10,7 +10,7 @@ from torch import Tensor
 from lilliput.inference.sampling import SamplingConfig, choose, likeliest, penalise, uniform
 from lilliput.inference.stopping import StopWatch
 from lilliput.models.contract import LanguageModel
-from lilliput.nn.packed import forget, packed
+from lilliput.nn.packed import FEW, forget, packed
 from lilliput.nn.state import State
 from lilliput.tokens.text import TextStream
 from lilliput.tokens.tokenizer import Tokenizer
@@ -139,8 +139,8 @@ class _Reading:
     """What the model has read of some rows, and its state; rows of unequal length are padded on the left."""
 
     def __init__(self, model: LanguageModel, rows: Sequence[_Row]) -> None:
-        self.model, self.rows = model, rows
-        self.packed = packed(model)
+        self.model, self.packed, self.rows = model, packed(model), rows
+        self.device = next(model.parameters()).device
         self.positions: int | None = model.config.max_positions
         windows = [row.ids[window_start(len(row.ids), self.positions) :] for row in rows]
         self.columns = max(map(len, windows))
@@ -162,13 +162,13 @@ class _Reading:
         self.columns += 1
         self.logits = self._read([[row.ids[-1]] for row in self.rows])
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def _read(self, tokens: list[list[int]], documents: list[list[int]] | None = None) -> Tensor:
-        device = next(self.model.parameters()).device
-        apart = None if documents is None else torch.tensor(documents, device=device)
-        with self.packed:
-            output = self.model(torch.tensor(tokens, device=device), documents=apart, state=self.state)
-            logits: Tensor = self.model.head(output.features[:, -1])
+        apart = None if documents is None else torch.tensor(documents, device=self.device)
+        ids = torch.tensor(tokens, device=self.device)
+        model = self.packed if ids.numel() <= FEW else self.model
+        output = model(ids, documents=apart, state=self.state)
+        logits: Tensor = model.head(output.features[:, -1])
         return logits
 
 
@@ -187,6 +187,7 @@ def _write(model: LanguageModel, rows: Sequence[_Row], config: SamplingConfig) -
             reading.advance()
 
 
+@torch.inference_mode()
 def _next_tokens(reading: _Reading, config: SamplingConfig) -> list[int]:
     logits, rows = reading.logits, reading.rows
     tokenizer = rows[0].tokenizer

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -84,7 +85,7 @@ class Decoder(LanguageModel):
         refuse_length(self.config, tokens.shape[1])
         sight = Sight(tokens, documents, state if isinstance(state, KVCache) else None)
         x = self.embed(tokens)  # (B, T, D)
-        turn = self.turn(sight.positions, x.dtype)
+        turn = sight.turn(partial(self.turn, dtype=x.dtype))
         routings: dict[int, Routing] = {}
         for layer, block in enumerate(self.blocks):
             x = block(x, sight, turn)

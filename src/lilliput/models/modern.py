@@ -5,6 +5,7 @@ modded-nanogpt's (github.com/KellerJordan/modded-nanogpt).
 """
 
 import math
+from functools import partial
 from typing import Literal
 
 from pydantic import Field
@@ -15,7 +16,7 @@ from lilliput.models.contract import LanguageModel, Output, Preset, refuse_lengt
 from lilliput.nn.attention import Sight, attend, refuse_heads
 from lilliput.nn.feed_forward import FeedForward
 from lilliput.nn.norms import rms
-from lilliput.nn.projections import heads, projected
+from lilliput.nn.projections import attention_heads
 from lilliput.nn.rope import Rotation, rotate, rotation
 from lilliput.nn.state import KVCache, State
 
@@ -61,8 +62,8 @@ class Attention(nn.Module):
         self.scale = 2.64 / math.sqrt(self.head_dim)
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
-        q, k, v = (heads(part, self.head_dim) for part in projected(x, self.query, self.key, self.value))
-        q, k = rms(rotate(q, turn)), rms(rotate(k, turn))  # (B, H, T, E)
+        layers = self.query, self.key, self.value
+        q, k, v = attention_heads(x, *layers, self.head_dim, lambda part: rms(rotate(part, turn)))
         return self.out(attend(q, k, v, sight, self.layer, scale=self.scale))  # type: ignore[no-any-return]
 
 
@@ -110,7 +111,8 @@ class Modern(LanguageModel):
         refuse_length(self.config, tokens.shape[1])
         sight = Sight(tokens, documents, cache)
         x = rms(self.embed(tokens))  # (B, T, D)
-        turn = rotation(sight.positions, self.config.dim // self.config.num_heads, self.config.rope_theta, x.dtype)
+        head_dim, theta = self.config.dim // self.config.num_heads, self.config.rope_theta
+        turn = sight.turn(partial(rotation, head_dim=head_dim, theta=theta, dtype=x.dtype))
         for block in self.blocks:
             x = block(x, sight, turn)
         return Output(rms(x), state=state)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lilliput.nn.kernels import is_eager_cpu
+from lilliput.nn.kernels import applied, is_eager_cpu
 from lilliput.nn.widening import widened
 
 Activation = Literal["gelu", "gelu_tanh", "relu_squared"]
@@ -20,14 +20,14 @@ CUBIC = 0.044715
 def gelu_tanh(x: Tensor) -> Tensor:
     """GELU by its tanh approximation (arXiv 1606.08415): x times the sigmoid of SLOPE (x + CUBIC x^3)."""
     if is_eager_cpu(x):
-        return _GeluTanh.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+        return applied(_GeluTanh, x)
     return F.gelu(x, approximate="tanh")
 
 
 def relu_squared(x: Tensor) -> Tensor:
     """The square of what is positive (Primer, arXiv 2109.08668)."""
     if is_eager_cpu(x):
-        return _ReluSquared.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+        return applied(_ReluSquared, x)
     return F.relu(x).square()
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lilliput.nn.kernels import kernels
+from lilliput.nn.rope import Rotation
 from lilliput.nn.sinks import sunk_attention
 from lilliput.nn.state import KVCache
 from lilliput.nn.windows import Blocks, blocks_of, cut
@@ -50,6 +51,16 @@ class Sight:
         self.positions = positions(held)[:, start:]  # (B, T)
         state.note(documents, self.positions)
         self.documents = held  # (B, all slots)
+
+    def turn(self, of: Callable[[Tensor], Rotation]) -> Rotation:
+        """The rotation `of` the positions; for one token after others a row of a table that the state keeps."""
+        state = self.state
+        if state is None or self.time > 1 or not state.uniform:
+            return of(self.positions)
+        if state.turns is None:
+            state.turns = of(torch.arange(state.capacity, device=self.positions.device))
+        cos, sin = state.turns
+        return cos.narrow(0, self.end - 1, 1), sin.narrow(0, self.end - 1, 1)
 
     def mask(self, window: int | None = None, slots: int | None = None) -> Tensor | None:
         """(B or 1, 1, T, S), true = visible, for the S newest slots; None where a row sees all before it.

@@ -62,7 +62,8 @@ class BitLinear(nn.Module):
         key = (_updates, weight._version, weight.data_ptr(), weight.dtype, weight.device, dtype)
         if self._kept is None or self._kept[0][0] is not weight or self._kept[0][2:] != key:
             # the storage is held, so that no other can come to lie at its address
-            self._kept = (weight, weight.detach(), *key), ternary(weight, dtype)
+            with torch.inference_mode(False), torch.no_grad():  # what generation keeps, training may use
+                self._kept = (weight, weight.detach(), *key), ternary(weight, dtype)
         return self._kept[1]
 
     @property

@@ -15,10 +15,10 @@ class FeedForward(nn.Module):
     def __init__(self, dim: int, ffn_dim: int, activation: Activation, *, bias: bool = False) -> None:
         super().__init__()
         self.up, self.down = nn.Linear(dim, ffn_dim, bias=bias), nn.Linear(ffn_dim, dim, bias=bias)
-        self.activation = activation
+        self.activate = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down(ACTIVATIONS[self.activation](self.up(x)))  # type: ignore[no-any-return]
+        return self.down(self.activate(self.up(x)))  # type: ignore[no-any-return]
 
 
 class SwiGLU(nn.Module):

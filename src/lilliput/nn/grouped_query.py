@@ -1,10 +1,12 @@
 """Grouped-query attention with rotary positions (arXiv 2305.13245): the four projections around `attend`."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
 from lilliput.nn.attention import Sight, attend
-from lilliput.nn.projections import heads, projected
+from lilliput.nn.projections import attention_heads
 from lilliput.nn.rope import Rotation, rotate
 from lilliput.nn.windows import keys_per_query
 
@@ -39,8 +41,8 @@ class GroupedQueryAttention(nn.Module):
         self.sinks = nn.Parameter(torch.zeros(num_heads)) if sinks else None
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
-        q, k, v = (heads(part, self.head_dim) for part in projected(x, self.query, self.key, self.value))
-        y = attend(rotate(q, turn), rotate(k, turn), v, sight, self.layer, window=self.window, sinks=self.sinks)
+        q, k, v = attention_heads(x, self.query, self.key, self.value, self.head_dim, partial(rotate, turn=turn))
+        y = attend(q, k, v, sight, self.layer, window=self.window, sinks=self.sinks)
         return self.out(y)  # type: ignore[no-any-return]
 
     def flops_per_token(self, context: int) -> int:

@@ -1,7 +1,7 @@
 """Which formulation of a block runs: one frozen value, set before a model is built."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -54,6 +54,19 @@ class Kernels:
 def is_eager_cpu(x: Tensor) -> bool:
     """Where each operation is a pass over memory of its own: a compiler joins them itself, and a GPU has fused ones."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def applied(function: Any, *arguments: Any) -> Tensor:
+    """The result of an autograd function, whose bookkeeping costs more than few rows where no gradient is wanted."""
+    result: Tensor = function.apply(*arguments) if torch.is_grad_enabled() else function.forward(_Nobody, *arguments)
+    return result
+
+
+class _Nobody:
+    """A context that saves nothing."""
+
+    @staticmethod
+    def save_for_backward(*_: Tensor) -> None: ...
 
 
 def has_bfloat16(device: torch.device) -> bool:

@@ -6,13 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lilliput.nn.kernels import is_eager_cpu
+from lilliput.nn.kernels import applied, is_eager_cpu
 
 
 def rms(x: Tensor, eps: float = 1e-6) -> Tensor:
     """Divide x (..., D) by its root mean square."""
     if is_eager_cpu(x):
-        return _Rms.apply(x, eps)  # type: ignore[no-any-return, no-untyped-call]
+        return applied(_Rms, x, eps)
     return F.rms_norm(x, x.shape[-1:], eps=eps)
 
 

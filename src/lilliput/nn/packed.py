@@ -1,15 +1,17 @@
-"""Linear layers while a model decodes: weights in the order in which a product of few rows reads them."""
+"""A model as it decodes on a CPU: weights in the order in which a product of few rows reads them, fewer operations."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, TypeGuard
+from functools import cache
+from typing import Any, TypeGuard, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lilliput.nn.activations import gelu_tanh
+from lilliput.nn.feed_forward import FeedForward
 from lilliput.nn.kernels import has_bfloat16, kernels
+from lilliput.nn.projections import Part
 
 # Shapes: R rows, I inputs, O outputs
 
@@ -18,38 +20,24 @@ FEW = 32
 TOGETHER = (("query", "key", "value"), ("gate", "up"))
 """Layers of one module, by name, that are given the same tensor: one product for all of them."""
 
-_kept: WeakKeyDictionary[nn.Module, "Packed"] = WeakKeyDictionary()
+Model = TypeVar("Model", bound=nn.Module)
+
+_kept: WeakKeyDictionary[nn.Module, tuple[list[Any], nn.Module | None]] = WeakKeyDictionary()
 
 
-class Packed:
-    """A context in which a model's linear layers multiply few rows by packed copies of their weights.
+def packed(model: Model) -> Model:
+    """A twin of the model for passes over at most `FEW` rows without gradients, kept while the weights are the same.
 
-    Copies are made when first used, and take as much memory as the weights again. It is for passes without gradients
-    on a CPU, in a precision that the processor has; others find nothing packed. `nn.Linear` alone is replaced.
+    Its linear layers multiply by packed copies, which take as much memory as the weights again; whatever has none in
+    it is the model's own. The model is not touched. Without a CPU, or in a precision that the processor does not
+    have, there is nothing to pack and the model itself comes back.
     """
-
-    def __init__(self, model: nn.Module) -> None:
-        self.version = _version(model)
-        self._forwards: list[tuple[dict[str, Any], Callable[[Tensor], Tensor]]] = []
-        for group in _groups(model):
-            product = _Product(group)
-            self._forwards += [(vars(layer), product.forward(i)) for i, layer in enumerate(group)]
-
-    def __enter__(self) -> None:
-        for attributes, forward in self._forwards:
-            attributes["forward"] = forward
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for attributes, _ in self._forwards:
-            attributes.pop("forward", None)
-
-
-def packed(model: nn.Module) -> Packed:
-    """The copies of a model's weights, kept from the call before while the weights are the same."""
-    found = _kept.get(model)
-    if found is None or found.version != _version(model):
-        found = _kept[model] = Packed(model)
-    return found
+    version = _version(model)
+    known, twin = _kept.get(model, (None, None))
+    if known != version:
+        twin = _twin(model) if kernels().decoding != "plain" and any(map(_is_packable, model.modules())) else None
+        _kept[model] = version, None if twin is model else twin  # a value that held its key would keep it for ever
+    return model if twin is None else twin  # type: ignore[return-value]
 
 
 def forget(model: nn.Module) -> None:
@@ -62,63 +50,94 @@ def _version(model: nn.Module) -> list[Any]:
     return [kernels().decoding, *((id(p), p.data_ptr(), p.dtype, p._version) for p in model.parameters())]
 
 
-def _groups(model: nn.Module) -> list[list[nn.Linear]]:
-    """The layers to be packed, those that are given the same tensor side by side."""
-    if kernels().decoding == "plain" or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
-        return []
-    found: list[list[nn.Linear]] = []
-    for module in model.modules():
-        for names in TOGETHER:
-            group = [layer for name in names if _is_packable(layer := getattr(module, name, None))]
-            if len(group) == len(names) and len({(layer.in_features, layer.bias is None) for layer in group}) == 1:
-                found.append(group)
-    taken = {layer for group in found for layer in group}
-    return found + [[layer] for layer in model.modules() if _is_packable(layer) and layer not in taken]
+def _twin(module: Any) -> Any:
+    """The module with packed layers, or itself where it has none or was given a forward pass or hooks of its own."""
+    if "forward" in vars(module) or module._forward_hooks or module._forward_pre_hooks:
+        return module
+    own = _products(module)
+    parts = {name: own.get(name) or (part and _twin(part)) for name, part in module._modules.items()}
+    kind: type[nn.Module] = type(module)
+    if kind not in LEAVES and all(part is parts[name] for name, part in module._modules.items()):
+        return module
+    twin = module.__new__(_direct(kind))  # type: ignore[arg-type]
+    vars(twin).update(vars(module) | {"_modules": parts, "training": False})
+    vars(twin).update(parts | own)  # found without a detour
+    return twin
+
+
+@cache
+def _direct(kind: type[nn.Module]) -> type[nn.Module]:
+    """The class without what a module's call does besides its forward pass."""
+    return type(kind.__name__, (kind,), {"__call__": LEAVES.get(kind, kind.forward)})
+
+
+def _rms_norm(self: nn.RMSNorm, x: Tensor) -> Tensor:
+    """The same in fewer operations, in float32 over one dimension."""
+    if x.dtype != torch.float32 or len(self.normalized_shape) > 1 or self.weight is None:
+        return self.forward(x)
+    rows, eps = x.reshape(-1, 1, x.shape[-1]), self.eps or torch.finfo(x.dtype).eps
+    scale = torch.baddbmm(_constant(eps), rows, rows.mT, alpha=1 / x.shape[-1]).rsqrt_()
+    return (rows * scale).mul_(self.weight).view(x.shape)
+
+
+@cache
+def _constant(value: float) -> Tensor:
+    return torch.tensor(value)
+
+
+LEAVES: dict[type[nn.Module], Any] = {
+    nn.Dropout: lambda _, x: x,
+    nn.Embedding: nn.Embedding.forward,
+    nn.Identity: nn.Identity.forward,
+    nn.LayerNorm: nn.LayerNorm.forward,
+    nn.RMSNorm: _rms_norm,
+}
+"""torch's own parts, whose copies hold nothing that could grow old."""
+
+
+def _products(module: nn.Module) -> dict[str, Any]:
+    """What stands for the module's own linear layers, by name."""
+    layers = {name: layer for name, layer in module._modules.items() if _is_packable(layer)}
+    found: dict[str, Any] = {}
+    for names in TOGETHER:
+        group = [layers[name] for name in names if name in layers]
+        if len(group) == len(names) and len({(layer.in_features, layer.bias is None) for layer in group}) == 1:
+            product, sizes = _product(group), [layer.out_features for layer in group]
+            found |= {name: Part(group[place], product, sizes, place) for place, name in enumerate(names)}
+    if isinstance(module, FeedForward) and module.activate is gelu_tanh and "up" in layers:
+        found |= {"up": _alone(layers["up"], "gelu", "tanh"), "activate": _same}
+    return found | {name: _alone(layer) for name, layer in layers.items() if name not in found}
+
+
+def _alone(layer: nn.Linear, then: str = "none", form: str = "") -> Part:
+    return Part(layer, _product([layer], then, form))
 
 
 def _is_packable(layer: object) -> TypeGuard[nn.Linear]:
-    if type(layer) is not nn.Linear or "forward" in vars(layer):
+    if type(layer) is not nn.Linear or "forward" in vars(layer) or layer._forward_hooks or layer._forward_pre_hooks:
         return False
     device, dtype = layer.weight.device, layer.weight.dtype
-    return device.type == "cpu" and (dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(device)))
+    if device.type != "cpu" or not hasattr(torch.ops.mkldnn, "_linear_pointwise"):
+        return False
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(device))
 
 
-class _Product:
-    """The products of some layers with the same rows, made at once when one of them is asked."""
+def _product(layers: Sequence[nn.Linear], then: str = "none", form: str = "") -> Callable[[Tensor], Tensor]:
+    """x (..., I) times all weights, (..., O), and an activation by oneDNN's name and form."""
+    weights, bias = (_joined([getattr(layer, part) for layer in layers]) for part in ("weight", "bias"))
+    weight = torch.ops.mkldnn._reorder_linear_weight(weights, FEW)
+    multiply = torch.ops.mkldnn._linear_pointwise.default
 
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        self.layers, self.sizes = layers, [layer.out_features for layer in layers]
-        self.weight: Tensor | None = None
-        self.bias: Tensor | None = None
-        self._last: tuple[Tensor | None, Sequence[Tensor]] = None, ()
+    def product(x: Tensor) -> Tensor:
+        return multiply(x, weight, bias, then, [], form)  # type: ignore[no-any-return]
 
-    def forward(self, index: int) -> Callable[[Tensor], Tensor]:
-        """What stands for the layer of that index."""
-        layer = self.layers[index]
-
-        def forward(x: Tensor) -> Tensor:
-            given, made = self._last
-            if x is given:
-                return made[index]
-            if x.numel() > FEW * layer.in_features or x.numel() == 0 or torch.is_grad_enabled():
-                return F.linear(x, layer.weight, layer.bias)
-            y = self.times(x)
-            if len(self.layers) == 1:
-                return y
-            self._last = x, (made := torch.split(y, self.sizes, dim=-1))
-            return made[index]
-
-        return forward
-
-    def times(self, x: Tensor) -> Tensor:
-        """x (..., I) times all weights: (..., O)."""
-        if self.weight is None:
-            weights, biases = (_joined([getattr(layer, part) for layer in self.layers]) for part in ("weight", "bias"))
-            self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(weights, FEW), biases
-        y: Tensor = torch.ops.mkldnn._linear_pointwise.default(x, self.weight, self.bias, "none", [], "")
-        return y
+    return product
 
 
 def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
     held = [part.detach() for part in parts if part is not None]
     return None if not held else held[0] if len(held) == 1 else torch.cat(held)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x

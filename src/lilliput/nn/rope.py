@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lilliput.nn.kernels import is_eager_cpu
+from lilliput.nn.kernels import applied, is_eager_cpu
 
 # Shapes: B batch, T time, H heads, E head dim
 
@@ -64,9 +64,9 @@ def rotation(positions: Tensor, head_dim: int, theta: float, dtype: torch.dtype,
 
 def rotate(x: Tensor, turn: Rotation) -> Tensor:
     """Turn each pair of x (B, H, T, E) by its position's angle."""
-    cos, sin = (part.to(x.dtype) for part in turn)
+    cos, sin = turn if turn[0].dtype is x.dtype else (part.to(x.dtype) for part in turn)
     if is_eager_cpu(x):
-        return _Rotate.apply(x, cos, sin)  # type: ignore[no-any-return, no-untyped-call]
+        return applied(_Rotate, x, cos, sin)
     return x * cos + _swapped(x) * sin
 
 

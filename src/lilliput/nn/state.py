@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lilliput.nn.rope import Rotation
+
 # Shapes: B batch, K key/value heads, L slots, T new tokens, E head dim
 
 
@@ -31,6 +33,8 @@ class KVCache(State):
         self.positions = torch.zeros(batch, length, dtype=torch.int64, device=device)  # (B, L)
         self.uniform = True
         """No row holds padding or a second document: each token sees all before it."""
+        self.turns: Rotation | None = None
+        """Of each slot's position, where the model turns queries and keys."""
         self._held: list[tuple[Tensor, Tensor] | None] = [None] * len(self.windows)
 
     def note(self, documents: Tensor, positions: Tensor) -> None:
