@@ -70,7 +70,7 @@ OTHERWISE: dict[str, dict[str, Any]] = {
         "tied": False,
         "z_weight": 0.001,
     },
-    "modern": {"tied": False, "rope_theta": 500.0},
+    "modern": {"tied": False, "rope_theta": 500.0, "token_shift": True},
 }
 """Changes with which each family keeps its promises too."""
 ROUTED = ("mixtral", "gpt_oss", "hnet_bit")

@@ -18,6 +18,7 @@ from lilliput.nn.feed_forward import FeedForward
 from lilliput.nn.norms import rms
 from lilliput.nn.projections import attention_heads
 from lilliput.nn.rope import Rotation, rotate, rotation
+from lilliput.nn.shift import TokenShift
 from lilliput.nn.state import KVCache, State
 
 # Shapes: B batch, T time, D dim, H heads, E head dim, V vocab
@@ -38,6 +39,8 @@ class ModernConfig:
     """Tokens a sequence may have; null = the training context length."""
     rope_theta: Fatal[float] = Field(default=10_000.0, gt=1)
     """Base of the rotary frequencies."""
+    token_shift: Fatal[bool] = False
+    """Attention and feed-forward also read a learned share, by channel, of the token before."""
     tied: Fatal[bool] = True
     """The head uses the embedding's weights."""
     dropout: Semantic[float] = Field(default=0.0, ge=0, lt=1)
@@ -73,10 +76,16 @@ class Block(nn.Module):
         self.attention = Attention(config, layer)
         self.feed_forward = FeedForward(config.dim, config.ffn_dim, "relu_squared")
         self.dropout = nn.Dropout(config.dropout)
+        self.shifts = nn.ModuleList(TokenShift(config.dim, 2 * layer + part) for part in range(2 * config.token_shift))
 
     def forward(self, x: Tensor, sight: Sight, turn: Rotation) -> Tensor:
-        x = x + self.dropout(self.attention(rms(x), sight, turn))
-        return x + self.dropout(self.feed_forward(rms(x)))  # type: ignore[no-any-return]
+        x = x + self.dropout(self.attention(self._read(x, sight, 0), sight, turn))
+        return x + self.dropout(self.feed_forward(self._read(x, sight, 1)))  # type: ignore[no-any-return]
+
+    def _read(self, x: Tensor, sight: Sight, part: int) -> Tensor:
+        """The normed stream as attention (0) or the feed-forward (1) reads it."""
+        x = rms(x)
+        return self.shifts[part](x, sight) if len(self.shifts) else x
 
 
 class Modern(LanguageModel):
@@ -98,7 +107,7 @@ class Modern(LanguageModel):
         for name, weight in self.blocks.named_parameters():
             if name.endswith(("out.weight", "down.weight")):
                 nn.init.zeros_(weight)
-            else:
+            elif weight.ndim > 1:
                 bound = math.sqrt(3 / weight.shape[1])
                 nn.init.uniform_(weight, -bound, bound)
         if not self.config.tied:

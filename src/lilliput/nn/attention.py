@@ -62,6 +62,23 @@ class Sight:
         cos, sin = state.turns
         return cos.narrow(0, self.end - 1, 1), sin.narrow(0, self.end - 1, 1)
 
+    def newest(self, place: int, x: Tensor) -> Tensor | None:
+        """What the state remembers of x (B, T, D) there, its last token (B, 1, D); this pass is next."""
+        if self.state is None:
+            return None
+        found = self.state.newest.get(place)
+        self.state.newest[place] = x[:, -1:].detach()
+        return found
+
+    def begins(self) -> Tensor | None:
+        """(B, T, 1), true where no token of the same document stands before; None where at most the first is such."""
+        if self.documents is None:
+            return None
+        if "begins" not in self._masks:
+            held = F.pad(self.documents, (1, 0), value=-2)[:, -self.time - 1 :]
+            self._masks["begins"] = (held[:, 1:] != held[:, :-1])[..., None]
+        return self._masks["begins"]
+
     def mask(self, window: int | None = None, slots: int | None = None) -> Tensor | None:
         """(B or 1, 1, T, S), true = visible, for the S newest slots; None where a row sees all before it.
 

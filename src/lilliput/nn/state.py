@@ -33,6 +33,8 @@ class KVCache(State):
         self.positions = torch.zeros(batch, length, dtype=torch.int64, device=device)  # (B, L)
         self.uniform = True
         """No row holds padding or a second document: each token sees all before it."""
+        self.newest: dict[int, Tensor] = {}
+        """The last token (B, 1, D) of what is remembered of one token only, by place."""
         self.turns: Rotation | None = None
         """Of each slot's position, where the model turns queries and keys."""
         self._held: list[tuple[Tensor, Tensor] | None] = [None] * len(self.windows)
@@ -66,6 +68,7 @@ class KVCache(State):
         chosen = KVCache(self.windows, len(rows), 0)
         chosen.capacity, chosen.length, chosen.uniform = self.capacity, self.length, self.uniform
         chosen.documents, chosen.positions = self.documents[rows], self.positions[rows]
+        chosen.newest = {place: x[rows] for place, x in self.newest.items()}
         chosen._held = [None if held is None else (held[0][rows], held[1][rows]) for held in self._held]
         return chosen
 
