@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from weakref import WeakKeyDictionary
 
 import pytest
@@ -8,6 +9,7 @@ from lilliput.inference.sampling import SamplingConfig
 from lilliput.models.modern import ModernConfig
 from lilliput.models.weights import build_model
 from lilliput.nn import packed as packing
+from lilliput.nn.packed import forget
 from lilliput.tokens.bytes import END, ByteTokenizer
 
 PROMPTS = ["Once upon a time", "", "The cat", "é", "a rather longer prompt than the others are"]
@@ -164,6 +166,16 @@ def test_packed_weights_are_gone_after_writing_in_a_pause_of_training(was_traini
     assert list(kept) == [model]
     writing.close()
     assert bool(kept) != was_training
+
+
+def test_two_threads_write_with_one_model_at_once():
+    model = build_model(ModernConfig(dim=32, num_layers=2, num_heads=2, ffn_dim=48, max_positions=200), 256, seed=0)
+    model.eval()
+    jobs = [{"prompts": [prompt], "seed": seed, "max_tokens": 60} for prompt in PROMPTS for seed in (1, 2)]
+    alone = [texts(model, **job) for job in jobs]
+    forget(model)
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(lambda job: texts(model, **job), jobs)) == alone
 
 
 @pytest.fixture(scope="module")
