@@ -26,6 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--saves", type=int, default=6)
     parser.add_argument("--every", type=int, default=12, help="updates between two saves")
+    parser.add_argument("--set", nargs="*", default=[], help="further key=value words")
     wanted = parser.parse_args()
     work: list[float] = []
     original = Saver._run
@@ -40,7 +41,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = Run.begin(str(Path(folder) / "run"))
         steps = wanted.saves * wanted.every
-        words = [*WORDS, f"training.length={{steps: {steps + 1}}}", f"rhythm.save_every={wanted.every}"]
+        words = [*WORDS, f"training.length={{steps: {steps + 1}}}", f"rhythm.save_every={wanted.every}", *wanted.set]
         told = list(train_run(run, "modern/10m", words))
         saves = [event for event in told if isinstance(event, Saved) and event.blocked is not None][
             :-1
