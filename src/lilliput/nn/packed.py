@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lilliput.nn.activations import gelu_tanh
 from lilliput.nn.feed_forward import FeedForward
 from lilliput.nn.kernels import has_bfloat16, kernels
+from lilliput.nn.norms import rms_of_few
 from lilliput.nn.projections import Part
 
 # Shapes: R rows, I inputs, O outputs
@@ -72,17 +73,10 @@ def _direct(kind: type[nn.Module]) -> type[nn.Module]:
 
 
 def _rms_norm(self: nn.RMSNorm, x: Tensor) -> Tensor:
-    """The same in fewer operations, in float32 over one dimension."""
+    """As the norm itself where it is not in float32 over one dimension with a scale."""
     if x.dtype != torch.float32 or len(self.normalized_shape) > 1 or self.weight is None:
         return self.forward(x)
-    rows, eps = x.reshape(-1, 1, x.shape[-1]), self.eps or torch.finfo(x.dtype).eps
-    scale = torch.baddbmm(_constant(eps), rows, rows.mT, alpha=1 / x.shape[-1]).rsqrt_()
-    return (rows * scale).mul_(self.weight).view(x.shape)
-
-
-@cache
-def _constant(value: float) -> Tensor:
-    return torch.tensor(value)
+    return rms_of_few(x, self.eps or torch.finfo(x.dtype).eps).mul_(self.weight)
 
 
 LEAVES: dict[type[nn.Module], Any] = {

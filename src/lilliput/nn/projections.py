@@ -1,4 +1,4 @@
-"""Several linear layers of one input, in training as one product."""
+"""Several linear layers of one input, in training and in decoding as one product."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Part:
-    """What stands for a layer: a product of its rows, with those of other layers where there are several `sizes`."""
+    """What stands for a layer: a product of its rows; of several layers at once where there are `sizes`."""
 
     def __init__(
         self, layer: nn.Linear, joined: Callable[[Tensor], Tensor], sizes: list[int] | None = None, place: int = 0
@@ -47,8 +47,8 @@ def attention_heads(
     x: Tensor, query: nn.Module, key: nn.Module, value: nn.Module, head_dim: int, turn: Callable[[Tensor], Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (B, H, T, E), keys and values (B, K, T, E) of x (B, T, D), the first two turned."""
-    layers: tuple[object, ...] = query, key, value
-    if isinstance(first := layers[0], Part) and first.sizes:  # side by side: turned at once
+    first: object = query
+    if isinstance(first, Part) and first.sizes:  # side by side: turned at once
         asked, held, _ = (size // head_dim for size in first.sizes)
         both, v = torch.split(heads(first.joined(x), head_dim), [asked + held, held], dim=1)
         q, k = torch.split(turn(both), [asked, held], dim=1)
