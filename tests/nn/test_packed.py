@@ -1,5 +1,6 @@
 import gc
 import weakref
+from functools import partial
 
 import pytest
 import torch
@@ -63,6 +64,28 @@ def test_the_twin_makes_what_the_model_makes(kind, shape):
     assert twin is not model
     assert found.shape == plain.shape
     torch.testing.assert_close(found, plain, rtol=0, atol=2e-6 * (plain.max() - plain.min()).item())
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("bias", [True, False])
+@torch.no_grad()
+def test_one_row_is_divided_among_threads_whatever_the_number_of_outputs(threads, bias, request):
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    torch.set_num_threads(threads)
+    for outputs in (41, 83):  # fewer than the inputs, and more
+        model, x = nn.Sequential(nn.Linear(48, outputs, bias)), rows(1, 1)
+        torch.testing.assert_close(packed(model)(x), model(x), rtol=0, atol=2e-6)
+
+
+@torch.no_grad()
+def test_weights_are_copied_only_in_the_order_that_is_asked_for():
+    model = made("linear")
+    product = packed(model)[0].joined
+    packed(model)(rows(1))
+    assert "parts" in vars(product)
+    assert "blocks" not in vars(product)
+    packed(model)(rows(2))
+    assert "blocks" in vars(product)
 
 
 @torch.no_grad()

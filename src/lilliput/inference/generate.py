@@ -166,9 +166,9 @@ class _Reading:
     def _read(self, tokens: list[list[int]], documents: list[list[int]] | None = None) -> Tensor:
         apart = None if documents is None else torch.tensor(documents, device=self.device)
         ids = torch.tensor(tokens, device=self.device)
-        model = self.packed if ids.numel() <= FEW else self.model
-        output = model(ids, documents=apart, state=self.state)
-        logits: Tensor = model.head(output.features[:, -1])
+        few = self.packed if len(ids) <= FEW else self.model
+        output = (few if ids.shape[1] == 1 else self.model)(ids, documents=apart, state=self.state)
+        logits: Tensor = few.head(output.features[:, -1])
         return logits
 
 

@@ -35,6 +35,8 @@ class Sight:
         elif documents is not None:
             self.positions = positions(documents)  # (B, T)
         self.end = self.time if state is None else state.length
+        self.is_next = state is not None and self.time == 1 and self.documents is None
+        """One token that sees all before it, the common step of decoding."""
 
     def _continue(self, state: KVCache, documents: Tensor | None, given: Tensor | None) -> None:
         start = state.length
@@ -153,6 +155,8 @@ def attend(
     """
     if sight.state is not None:
         k, v = sight.state.extend(layer, k, v)
+    if sight.is_next and window is None and sinks is None and not dropout:
+        return _fused(q, k, v, None, None, scale, 0.0).reshape(len(q), 1, -1)
     slots = k.shape[2]
     weigh: Callable[..., Tensor] = partial(
         _weigh, form=kernels().attention_of(q), sinks=sinks, scale=scale, dropout=dropout

@@ -1,11 +1,12 @@
 """A model as it decodes on a CPU: weights in the order in which a product of few rows reads them, fewer operations."""
 
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, cached_property
 from typing import Any, TypeGuard, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lilliput.nn.activations import gelu_tanh
@@ -14,7 +15,7 @@ from lilliput.nn.kernels import has_bfloat16, kernels
 from lilliput.nn.norms import rms_of_few
 from lilliput.nn.projections import Part
 
-# Shapes: R rows, I inputs, O outputs
+# Shapes: I inputs, O outputs, P parts
 
 FEW = 32
 """Rows up to which a product is bound by reading the weights."""
@@ -96,15 +97,11 @@ def _products(module: nn.Module) -> dict[str, Any]:
     for names in TOGETHER:
         group = [layers[name] for name in names if name in layers]
         if len(group) == len(names) and len({(layer.in_features, layer.bias is None) for layer in group}) == 1:
-            product, sizes = _product(group), [layer.out_features for layer in group]
+            product, sizes = _Product(group), [layer.out_features for layer in group]
             found |= {name: Part(group[place], product, sizes, place) for place, name in enumerate(names)}
     if isinstance(module, FeedForward) and module.activate is gelu_tanh and "up" in layers:
-        found |= {"up": _alone(layers["up"], "gelu", "tanh"), "activate": _same}
-    return found | {name: _alone(layer) for name, layer in layers.items() if name not in found}
-
-
-def _alone(layer: nn.Linear, then: str = "none", form: str = "") -> Part:
-    return Part(layer, _product([layer], then, form))
+        found |= {"up": Part(layers["up"], _Product([layers["up"]], gelu=True)), "activate": _same}
+    return found | {name: Part(layer, _Product([layer])) for name, layer in layers.items() if name not in found}
 
 
 def _is_packable(layer: object) -> TypeGuard[nn.Linear]:
@@ -116,21 +113,51 @@ def _is_packable(layer: object) -> TypeGuard[nn.Linear]:
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16(device))
 
 
-def _product(layers: Sequence[nn.Linear], then: str = "none", form: str = "") -> Callable[[Tensor], Tensor]:
-    """x (..., I) times all weights, (..., O), and an activation by oneDNN's name and form."""
-    weights, bias = (_joined([getattr(layer, part) for layer in layers]) for part in ("weight", "bias"))
-    weight = torch.ops.mkldnn._reorder_linear_weight(weights, FEW)
-    multiply = torch.ops.mkldnn._linear_pointwise.default
+class _Product:
+    """x (..., I) times the weights of all layers, (..., O), and GELU if asked for; a copy in each order once needed."""
 
-    def product(x: Tensor) -> Tensor:
-        return multiply(x, weight, bias, then, [], form)  # type: ignore[no-any-return]
+    def __init__(self, layers: Sequence[nn.Linear], *, gelu: bool = False) -> None:
+        self.layers, self.outputs, self.gelu = layers, sum(layer.out_features for layer in layers), gelu
+        self.then = ("gelu", [], "tanh") if gelu else ("none", [], "")
+        self.is_divided = layers[0].weight.dtype == torch.float32
+        self.multiply = torch.ops.mkldnn._linear_pointwise.default
 
-    return product
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.is_divided and x.numel() == x.shape[-1]:
+            return self._one(x)
+        weight, bias = self.blocks
+        return self.multiply(x, weight, bias, *self.then)  # type: ignore[no-any-return]
 
+    def _one(self, x: Tensor) -> Tensor:
+        """One row: a part of the outputs for each thread, where a product of a vector and a matrix takes one."""
+        weight, bias = self.parts
+        y = torch.baddbmm(bias, x.view(1, 1, -1).expand(len(weight), 1, -1), weight).view(*x.shape[:-1], -1)
+        if y.shape[-1] > self.outputs:
+            y = y[..., : self.outputs]
+        return F.gelu(y, approximate="tanh") if self.gelu else y
 
-def _joined(parts: Sequence[Tensor | None]) -> Tensor | None:
-    held = [part.detach() for part in parts if part is not None]
-    return None if not held else held[0] if len(held) == 1 else torch.cat(held)
+    @cached_property
+    def blocks(self) -> tuple[Tensor, Tensor | None]:
+        """The weights in oneDNN's order for a few rows."""
+        weight, bias = self._joined("weight"), self._joined("bias")
+        return torch.ops.mkldnn._reorder_linear_weight(weight, FEW), bias
+
+    @cached_property
+    def parts(self) -> tuple[Tensor, Tensor]:
+        """Weights (P, I, O / P) and biases (P, 1, O / P), rounded up; whichever of I and O is more lies side by side."""
+        weight, bias = self._joined("weight"), self._joined("bias")
+        assert weight is not None
+        count, inputs = torch.get_num_threads(), weight.shape[1]
+        if missing := -self.outputs % count:
+            weight = F.pad(weight, (0, 0, 0, missing))
+            bias = None if bias is None else F.pad(bias, (0, missing))
+        turned = weight.view(count, -1, inputs).mT
+        bias = weight.new_zeros(()) if bias is None else bias.view(count, 1, -1)
+        return turned.contiguous() if self.outputs > inputs else turned, bias
+
+    def _joined(self, name: str) -> Tensor | None:
+        held = [part.detach() for layer in self.layers if (part := getattr(layer, name)) is not None]
+        return None if not held else held[0] if len(held) == 1 else torch.cat(held)
 
 
 def _same(x: Tensor) -> Tensor:
