@@ -2,12 +2,9 @@
 
 import json
 import math
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the command line does, before torch is imported
 
 from lilliput.runs import metrics
 from lilliput.runs.run import Run

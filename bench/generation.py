@@ -5,15 +5,12 @@ once per token at the rate at which this machine reads memory, measured in the s
 """
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
 from itertools import chain
 from statistics import median
 from typing import Any
-
-os.environ.setdefault("GOMP_SPINCOUNT", "5000")  # as the command line does, before torch is imported
 
 import torch
 from torch import Tensor
