@@ -60,7 +60,7 @@ SHAPES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--once", nargs=2, metavar=("SHAPE", "NAME"), help="one contest, and the peak of memory")
     wanted = parser.parse_args()
     os.environ.setdefault("LILLIPUT_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))

@@ -118,7 +118,7 @@ class _Product:
 
     def __init__(self, layers: Sequence[nn.Linear], *, gelu: bool = False) -> None:
         self.layers, self.outputs, self.gelu = layers, sum(layer.out_features for layer in layers), gelu
-        self.then = ("gelu", [], "tanh") if gelu else ("none", [], "")
+        self.then: tuple[str, list[float], str] = ("gelu", [], "tanh") if gelu else ("none", [], "")
         self.is_divided = layers[0].weight.dtype == torch.float32
         self.multiply = torch.ops.mkldnn._linear_pointwise.default
 
