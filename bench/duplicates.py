@@ -1,11 +1,12 @@
 """Near-duplicates side by side with datasketch and datatrove: speed, what is found of the true pairs, growth, memory.
 
-`python -m bench.duplicates --data FOLDER` draws documents of the sample data's words, a fifth of which repeat an
+`python -m bench.duplicates` draws documents of the sample data's words, a fifth of which repeat an
 earlier one with 1 % of its words changed, and computes the true similarity of every pair that shares a run of 5 words.
 """
 
 import argparse
 import json
+import os
 import random
 import re
 import resource
@@ -182,7 +183,7 @@ def alone(name: str, folder: Path, workers: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, help="the folder of the sample data")
+    parser.add_argument("--data", type=Path, default=os.environ["LILLIPUT_DATA"], help="the folder of the sample data")
     parser.add_argument("--documents", type=int, default=50_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--without", nargs="*", default=[], choices=["datasketch", "datatrove", "quality", "growth"])

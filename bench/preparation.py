@@ -33,7 +33,6 @@ def main() -> None:
     parser.add_argument("--memory", action="store_true", help="peak memory at --size and ten times that instead")
     parser.add_argument("--once", metavar="FILE", help="prepare this file and print the peak (what --memory calls)")
     wanted = parser.parse_args()
-    os.environ.setdefault("LILLIPUT_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
     if wanted.once:
         print(json.dumps(once(Path(wanted.once), wanted.tokenizer)))
         return

@@ -63,7 +63,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--once", nargs=2, metavar=("SHAPE", "NAME"), help="one contest, and the peak of memory")
     wanted = parser.parse_args()
-    os.environ.setdefault("LILLIPUT_DATA", str(Path(__file__).resolve().parents[2] / "shared" / "data"))
     if wanted.once:
         shape, name = wanted.once
         seconds = contestants(SHAPES[shape])[name]()

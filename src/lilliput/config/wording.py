@@ -49,9 +49,10 @@ def names_possible(at: Place) -> list[str]:
 
 
 def _plural(annotation: Any) -> str:
-    inner = place(annotation)
-    noun = may_be(inner)
-    return f"{noun[2:]}".replace("number", "numbers", 1) if noun.startswith("a ") else noun
+    noun = may_be(place(annotation))
+    if noun.startswith("a list"):
+        return noun[2:].replace("list", "lists", 1)
+    return noun[2:].replace("number", "numbers", 1) if noun.startswith("a ") else noun
 
 
 def _bounds(limits: tuple[Any, ...]) -> str:

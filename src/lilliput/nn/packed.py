@@ -30,9 +30,10 @@ _kept: WeakKeyDictionary[nn.Module, tuple[list[Any], nn.Module | None]] = WeakKe
 def packed(model: Model) -> Model:
     """A twin of the model for passes over at most `FEW` rows without gradients, kept while the weights are the same.
 
-    Its linear layers multiply by packed copies, which take as much memory as the weights again; whatever has none in
-    it is the model's own. The model is not touched. Without a CPU, or in a precision that the processor does not
-    have, there is nothing to pack and the model itself comes back.
+    Its linear layers multiply by packed copies, made at the first pass over one row and the first over more, each of
+    them as much memory as the weights again at most; whatever has none in it is the model's own. The model is not
+    touched. Without a CPU, or in a precision that the processor does not have, there is nothing to pack and the model
+    itself comes back.
     """
     version = _version(model)
     known, twin = _kept.get(model, (None, None))
@@ -144,7 +145,7 @@ class _Product:
 
     @cached_property
     def parts(self) -> tuple[Tensor, Tensor]:
-        """Weights (P, I, O / P) and biases (P, 1, O / P), rounded up; whichever of I and O is more lies side by side."""
+        """Weights (P, I, O / P) and biases (P, 1, O / P), O rounded up; what there is more of, I or O, lies in a row."""
         weight, bias = self._joined("weight"), self._joined("bias")
         assert weight is not None
         count, inputs = torch.get_num_threads(), weight.shape[1]
