@@ -6,7 +6,6 @@ that it records, in the precision that calibration chooses. Peaks of memory are 
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile

@@ -67,14 +67,26 @@ def test_the_twin_makes_what_the_model_makes(kind, shape):
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", ["41", "83", "83 without biases", "triple", "activated"])
 @torch.no_grad()
-def test_one_row_is_divided_among_threads_whatever_the_number_of_outputs(threads, bias, request):
+def test_one_row_is_shared_out_among_threads_whatever_the_number_of_outputs(threads, kind, request):
     request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    model = made(kind) if not kind[0].isdigit() else nn.Sequential(nn.Linear(48, int(kind[:2]), "without" not in kind))
+    plain = model(rows(1, 1))
     torch.set_num_threads(threads)
-    for outputs in (41, 83):  # fewer than the inputs, and more
-        model, x = nn.Sequential(nn.Linear(48, outputs, bias)), rows(1, 1)
-        torch.testing.assert_close(packed(model)(x), model(x), rtol=0, atol=2e-6)
+    found = packed(model)(rows(1, 1))
+    assert found.shape == plain.shape
+    torch.testing.assert_close(found, plain, rtol=0, atol=2e-6 * (plain.max() - plain.min()).item())
+
+
+@torch.no_grad()
+def test_another_number_of_threads_shares_out_anew(request):
+    request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
+    model = made("linear")
+    torch.set_num_threads(1)
+    kept = packed(model)
+    torch.set_num_threads(2)
+    assert packed(model) is not kept
 
 
 @torch.no_grad()
@@ -82,10 +94,18 @@ def test_weights_are_copied_only_in_the_order_that_is_asked_for():
     model = made("linear")
     product = packed(model)[0].joined
     packed(model)(rows(1))
-    assert "parts" in vars(product)
-    assert "blocks" not in vars(product)
+    assert "reordered" not in vars(product)
     packed(model)(rows(2))
-    assert "blocks" in vars(product)
+    assert "reordered" in vars(product)
+
+
+def test_weights_copied_while_a_text_is_written_are_good_for_gradients_later():
+    model = made("linear")
+    with torch.inference_mode():
+        packed(model)(rows(1))
+    x = rows(1).requires_grad_()
+    packed(model)(x).sum().backward()
+    torch.testing.assert_close(x.grad[0], model[0].weight.detach().sum(dim=0))
 
 
 @torch.no_grad()

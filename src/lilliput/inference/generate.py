@@ -166,9 +166,11 @@ class _Reading:
     def _read(self, tokens: list[list[int]], documents: list[list[int]] | None = None) -> Tensor:
         apart = None if documents is None else torch.tensor(documents, device=self.device)
         ids = torch.tensor(tokens, device=self.device)
-        few = self.packed if len(ids) <= FEW else self.model
-        output = (few if ids.shape[1] == 1 else self.model)(ids, documents=apart, state=self.state)
-        logits: Tensor = few.head(output.features[:, -1])
+        writer = self.packed if len(ids) <= FEW else self.model
+        # a prompt of one text would have the weights copied in the order for several
+        reader = writer if ids.shape[1] == 1 else self.model
+        output = reader(ids, documents=apart, state=self.state)
+        logits: Tensor = writer.head(output.features[:, -1])
         return logits
 
 

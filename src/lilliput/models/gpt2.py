@@ -13,7 +13,7 @@ from lilliput.config.settings import Fatal, Semantic, settings
 from lilliput.models.contract import LanguageModel, Output, Preset, refuse_length
 from lilliput.nn.attention import Sight, attend, refuse_heads
 from lilliput.nn.feed_forward import FeedForward
-from lilliput.nn.projections import heads, projected
+from lilliput.nn.projections import attention_heads
 from lilliput.nn.state import KVCache, State
 
 # Shapes: B batch, T time, D dim, H heads, E head dim, V vocab
@@ -62,7 +62,7 @@ class Attention(nn.Module):
         self.out = nn.Linear(config.dim, config.dim, bias=config.bias)
 
     def forward(self, x: Tensor, sight: Sight) -> Tensor:
-        q, k, v = (heads(part, self.head_dim) for part in projected(x, self.query, self.key, self.value))
+        q, k, v = attention_heads(x, self.query, self.key, self.value, self.head_dim)
         dropout = self.dropout if self.training else 0.0
         return self.out(attend(q, k, v, sight, self.layer, dropout=dropout))  # type: ignore[no-any-return]
 

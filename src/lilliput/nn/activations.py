@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lilliput.nn.kernels import applied, is_eager_cpu
 from lilliput.nn.widening import widened
@@ -49,10 +50,11 @@ class _GeluTanh(torch.autograd.Function):
         return (wide * gate).to(x.dtype)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         x, gate = ctx.saved_tensors
         wide, gradient = widened(x), widened(gradients[0])
-        inner = _grown(wide, 3 * CUBIC).mul_(gradient)  # x times the sigmoid's inner slope
+        inner = _grown(wide, 3 * CUBIC).mul_(gradient)  # times x times the slope inside the sigmoid
         torch.ops.aten.sigmoid_backward.grad_input(inner, gate, grad_input=inner)
         return inner.addcmul_(gate, gradient).to(x.dtype)
 

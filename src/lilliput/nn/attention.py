@@ -35,8 +35,9 @@ class Sight:
         elif documents is not None:
             self.positions = positions(documents)  # (B, T)
         self.end = self.time if state is None else state.length
-        self.is_next = state is not None and self.time == 1 and self.documents is None
-        """One token that sees all before it, the common step of decoding."""
+        is_free = kernels().attention in (None, "fused")
+        self.is_next = is_free and state is not None and self.time == 1 and self.documents is None
+        """One token that sees all before it, the common step of decoding, where no other formulation is asked for."""
 
     def _continue(self, state: KVCache, documents: Tensor | None, given: Tensor | None) -> None:
         start = state.length

@@ -15,7 +15,7 @@ from lilliput.nn.kernels import has_bfloat16, kernels
 from lilliput.nn.norms import rms_of_few
 from lilliput.nn.projections import Part
 
-# Shapes: I inputs, O outputs, P parts
+# Shapes: I inputs, O outputs, P threads
 
 FEW = 32
 """Rows up to which a product is bound by reading the weights."""
@@ -30,10 +30,10 @@ _kept: WeakKeyDictionary[nn.Module, tuple[list[Any], nn.Module | None]] = WeakKe
 def packed(model: Model) -> Model:
     """A twin of the model for passes over at most `FEW` rows without gradients, kept while the weights are the same.
 
-    Its linear layers multiply by packed copies, made at the first pass over one row and the first over more, each of
-    them as much memory as the weights again at most; whatever has none in it is the model's own. The model is not
-    touched. Without a CPU, or in a precision that the processor does not have, there is nothing to pack and the model
-    itself comes back.
+    Its linear layers multiply by weights in other orders, made at the first pass over one row and the first over more;
+    each order takes about as much memory as the weights again. Whatever has no linear layers in it is the model's own.
+    The model is not touched; one that learns while its twin is in use needs a new twin. Without a CPU, or in a
+    precision that the processor does not have, there is nothing to pack and the model itself comes back.
     """
     version = _version(model)
     known, twin = _kept.get(model, (None, None))
@@ -49,8 +49,9 @@ def forget(model: nn.Module) -> None:
 
 
 def _version(model: nn.Module) -> list[Any]:
-    """Equal for equal weights: torch counts what is written in place, unless it goes through `data`."""
-    return [kernels().decoding, *((id(p), p.data_ptr(), p.dtype, p._version) for p in model.parameters())]
+    """Equal for equal weights and threads: torch counts what is written in place, unless it goes through `data`."""
+    threads = torch.get_num_threads()
+    return [kernels().decoding, threads, *((id(p), p.data_ptr(), p.dtype, p._version) for p in model.parameters())]
 
 
 def _twin(module: Any) -> Any:
@@ -85,7 +86,7 @@ LEAVES: dict[type[nn.Module], Any] = {
     nn.Dropout: lambda _, x: x,
     nn.Embedding: nn.Embedding.forward,
     nn.Identity: nn.Identity.forward,
-    nn.LayerNorm: nn.LayerNorm.forward,
+    nn.LayerNorm: lambda self, x: torch.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps),
     nn.RMSNorm: _rms_norm,
 }
 """torch's own parts, whose copies hold nothing that could grow old."""
@@ -115,39 +116,41 @@ def _is_packable(layer: object) -> TypeGuard[nn.Linear]:
 
 
 class _Product:
-    """x (..., I) times the weights of all layers, (..., O), and GELU if asked for; a copy in each order once needed."""
+    """x (..., I) times the weights of all layers, (..., O), and GELU if asked for."""
 
     def __init__(self, layers: Sequence[nn.Linear], *, gelu: bool = False) -> None:
         self.layers, self.outputs, self.gelu = layers, sum(layer.out_features for layer in layers), gelu
-        self.then: tuple[str, list[float], str] = ("gelu", [], "tanh") if gelu else ("none", [], "")
-        self.is_divided = layers[0].weight.dtype == torch.float32
+        has_mkl: bool = torch.backends.mkl.is_available()  # type: ignore[no-untyped-call]
+        self.is_shared = has_mkl and layers[0].weight.dtype == torch.float32
         self.multiply = torch.ops.mkldnn._linear_pointwise.default
 
     def __call__(self, x: Tensor) -> Tensor:
-        if self.is_divided and x.numel() == x.shape[-1]:
+        if self.is_shared and x.numel() == x.shape[-1]:
             return self._one(x)
-        weight, bias = self.blocks
-        return self.multiply(x, weight, bias, *self.then)  # type: ignore[no-any-return]
+        weight, bias = self.reordered
+        then, form = ("gelu", "tanh") if self.gelu else ("none", "")
+        return self.multiply(x, weight, bias, then, [], form)  # type: ignore[no-any-return]
 
     def _one(self, x: Tensor) -> Tensor:
-        """One row: a part of the outputs for each thread, where a product of a vector and a matrix takes one."""
-        weight, bias = self.parts
+        """One row: a share of the outputs for each thread; a product of a vector and a matrix runs on one."""
+        weight, bias = self.shares
         y = torch.baddbmm(bias, x.view(1, 1, -1).expand(len(weight), 1, -1), weight).view(*x.shape[:-1], -1)
         if y.shape[-1] > self.outputs:
             y = y[..., : self.outputs]
         return F.gelu(y, approximate="tanh") if self.gelu else y
 
     @cached_property
-    def blocks(self) -> tuple[Tensor, Tensor | None]:
-        """The weights in oneDNN's order for a few rows."""
-        weight, bias = self._joined("weight"), self._joined("bias")
+    @torch.inference_mode(mode=False)
+    def reordered(self) -> tuple[Tensor, Tensor | None]:
+        """Weights in oneDNN's order for a few rows, and biases."""
+        weight, bias = self._joined()
         return torch.ops.mkldnn._reorder_linear_weight(weight, FEW), bias
 
     @cached_property
-    def parts(self) -> tuple[Tensor, Tensor]:
-        """Weights (P, I, O / P) and biases (P, 1, O / P), O rounded up; what there is more of, I or O, lies in a row."""
-        weight, bias = self._joined("weight"), self._joined("bias")
-        assert weight is not None
+    @torch.inference_mode(mode=False)
+    def shares(self) -> tuple[Tensor, Tensor]:
+        """Weights (P, I, O / P), contiguous along the longer of I and O, and biases (P, 1, O / P); O is rounded up."""
+        weight, bias = self._joined()
         count, inputs = torch.get_num_threads(), weight.shape[1]
         if missing := -self.outputs % count:
             weight = F.pad(weight, (0, 0, 0, missing))
@@ -156,9 +159,12 @@ class _Product:
         bias = weight.new_zeros(()) if bias is None else bias.view(count, 1, -1)
         return turned.contiguous() if self.outputs > inputs else turned, bias
 
-    def _joined(self, name: str) -> Tensor | None:
-        held = [part.detach() for layer in self.layers if (part := getattr(layer, name)) is not None]
-        return None if not held else held[0] if len(held) == 1 else torch.cat(held)
+    def _joined(self) -> tuple[Tensor, Tensor | None]:
+        weights = [layer.weight.detach() for layer in self.layers]
+        biases = [layer.bias.detach() for layer in self.layers if layer.bias is not None]
+        if len(weights) == 1:
+            return weights[0], biases[0] if biases else None
+        return torch.cat(weights), torch.cat(biases) if biases else None
 
 
 def _same(x: Tensor) -> Tensor:

@@ -44,19 +44,24 @@ def projected(x: Tensor, *layers: nn.Module | Part) -> tuple[Tensor, ...]:
 
 
 def attention_heads(
-    x: Tensor, query: nn.Module, key: nn.Module, value: nn.Module, head_dim: int, turn: Callable[[Tensor], Tensor]
+    x: Tensor,
+    query: nn.Module,
+    key: nn.Module,
+    value: nn.Module,
+    head_dim: int,
+    turn: Callable[[Tensor], Tensor] = lambda part: part,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Queries (B, H, T, E), keys and values (B, K, T, E) of x (B, T, D), the first two turned."""
     first: object = query
     if isinstance(first, Part) and first.sizes:  # side by side: turned at once
         asked, held, _ = (size // head_dim for size in first.sizes)
-        both, v = torch.split(heads(first.joined(x), head_dim), [asked + held, held], dim=1)
+        both, v = torch.split(_heads(first.joined(x), head_dim), [asked + held, held], dim=1)
         q, k = torch.split(turn(both), [asked, held], dim=1)
         return q, k, v
-    q, k, v = (heads(part, head_dim) for part in projected(x, query, key, value))
+    q, k, v = (_heads(part, head_dim) for part in projected(x, query, key, value))
     return turn(q), turn(k), v
 
 
-def heads(x: Tensor, head_dim: int) -> Tensor:
+def _heads(x: Tensor, head_dim: int) -> Tensor:
     """(B, T, H x E) as (B, H, T, E)."""
     return x.view(*x.shape[:-1], -1, head_dim).transpose(1, 2)

@@ -57,8 +57,7 @@ class KVCache(State):
         if held is None:
             held = self._held[layer] = (self._empty(layer, keys), self._empty(layer, values))
         start = self.length - keys.shape[-2]  # the slots are counted already
-        seen_keys, seen_values = (_extend(h, x, start) for h, x in zip(held, (keys, values), strict=True))
-        return seen_keys, seen_values
+        return _extend(held[0], keys, start), _extend(held[1], values, start)
 
     def _empty(self, layer: int, like: Tensor) -> Tensor:
         slots = min(self.windows[layer] or self.capacity, self.capacity)
