@@ -14,7 +14,7 @@ help:
 	@echo "make demo    install, then train a small model and let it write (lilliput tour)"
 	@echo "make test    install, then run the default tests"
 	@echo "make faults  hundreds of kills and every durable call, about an hour"
-	@echo "make bench   speed and memory beside others, as ratios; wants an otherwise idle machine"
+	@echo "make bench   speed and memory beside others, as ratios, about an hour; wants an otherwise idle machine"
 	@echo "make check   lint, format and types"
 	@echo "make fix     repair what the linter can"
 	@echo "make docs    write the generated pages anew"
