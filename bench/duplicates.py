@@ -1,7 +1,7 @@
 """Near-duplicates side by side with datasketch and datatrove: speed, what is found of the true pairs, growth, memory.
 
-`python -m bench.duplicates` draws documents of the sample data's words, a fifth of which repeat an
-earlier one with 1 % of its words changed, and computes the true similarity of every pair that shares a run of 5 words.
+`python -m bench.duplicates` draws documents of the sample data's words, a fifth of which repeat an earlier one with
+1 % of its words changed, and computes the true similarity of every pair that shares a run of 5 words.
 """
 
 import argparse

@@ -36,6 +36,9 @@ def made(kind):
     torch.manual_seed(0)
     return {
         "linear": lambda: nn.Sequential(nn.Linear(48, 80)),
+        "narrow": lambda: nn.Sequential(nn.Linear(48, 41)),
+        "wide": lambda: nn.Sequential(nn.Linear(48, 83)),
+        "wide without biases": lambda: nn.Sequential(nn.Linear(48, 83, bias=False)),
         "listed": lambda: nn.ModuleList([nn.Linear(48, 80)]),
         "turned": lambda: Turned(bias=True),
         "norms": lambda: nn.Sequential(nn.LayerNorm(48), nn.RMSNorm(48), nn.Linear(48, 48), nn.RMSNorm(48, eps=1e-3)),
@@ -66,12 +69,12 @@ def test_the_twin_makes_what_the_model_makes(kind, shape):
     torch.testing.assert_close(found, plain, rtol=0, atol=2e-6 * (plain.max() - plain.min()).item())
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-@pytest.mark.parametrize("kind", ["41", "83", "83 without biases", "triple", "activated"])
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+@pytest.mark.parametrize("kind", ["narrow", "wide", "wide without biases", "triple", "activated"])
 @torch.no_grad()
 def test_one_row_is_shared_out_among_threads_whatever_the_number_of_outputs(threads, kind, request):
     request.addfinalizer(partial(torch.set_num_threads, torch.get_num_threads()))
-    model = made(kind) if not kind[0].isdigit() else nn.Sequential(nn.Linear(48, int(kind[:2]), "without" not in kind))
+    model = made(kind)
     plain = model(rows(1, 1))
     torch.set_num_threads(threads)
     found = packed(model)(rows(1, 1))
